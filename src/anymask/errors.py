@@ -1,0 +1,56 @@
+"""The exceptions of anymask: each is one line that names the culprit, what was expected, and what to do.
+
+AnymaskError
+├── ImageError        an image that cannot be read or used
+├── PromptError       points, boxes or masks that make no prompt
+├── ModelError
+│   ├── UnknownModelError   a name that is not in the registry
+│   ├── CheckpointError     a weights file that does not fit the model, or is none
+│   └── DownloadError       weights that could not be fetched or verified
+├── DataError         labelled data that breaks its format
+├── ConfigError       an option or a recipe with an unknown key or a wrong value
+└── OutputError       a result that cannot be written where it should go
+"""
+
+
+class AnymaskError(Exception):
+    """Base of all errors that anymask raises on purpose; its text is fit to show to a person."""
+
+
+class ImageError(AnymaskError, ValueError):
+    """An image that cannot be read or used."""
+
+
+class PromptError(AnymaskError, ValueError):
+    """Points, boxes or masks that make no prompt."""
+
+
+class ModelError(AnymaskError):
+    """Something about a model or its weights."""
+
+
+class UnknownModelError(ModelError, KeyError):
+    """A model name that is not in the registry."""
+
+    def __str__(self) -> str:  # KeyError would show the repr, quotes and all
+        return str(self.args[0]) if self.args else ""
+
+
+class CheckpointError(ModelError, ValueError):
+    """A weights file that does not fit the model, or is no weights file."""
+
+
+class DownloadError(ModelError, OSError):
+    """Weights that could not be fetched or did not verify."""
+
+
+class DataError(AnymaskError, ValueError):
+    """Labelled data that breaks its format."""
+
+
+class ConfigError(AnymaskError, ValueError):
+    """An option or a recipe with an unknown key or a wrong value."""
+
+
+class OutputError(AnymaskError, OSError):
+    """A result that cannot be written where it should go."""

@@ -1,0 +1,1 @@
+"""§2, the promptable task: its nouns and rules, without any network."""
