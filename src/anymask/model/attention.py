@@ -1,0 +1,70 @@
+"""Attention, through the one seam behind which faster kernels can stand."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class RelativeBias(NamedTuple):
+    """A bias on H·W queries and keys that is a sum of one term along each axis (decomposed relative positions)."""
+
+    rows: Tensor  # B×heads×HW×H
+    columns: Tensor  # B×heads×HW×W
+
+    def dense(self) -> Tensor:
+        """The whole bias, B×heads×HW×HW."""
+        bias = self.rows[..., :, None] + self.columns[..., None, :]  # B×heads×HW×H×W
+        return bias.flatten(-2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: RelativeBias | None = None, keys: Tensor | None = None) -> Tensor:
+    """softmax(q·kᵀ/√d + bias)·v for B×heads×T×d tensors.
+
+    `keys` is B×T and true where a key may be attended to. Every attention of the package comes through here.
+    """
+    mask: Tensor | None = None
+    if bias is not None:
+        mask = bias.dense()
+    elif keys is not None:
+        mask = keys[:, None, None, :]
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad:
+        # On CPUs the backward pass of the bfloat16 kernel takes two to three times as long as that of float32.
+        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask).to(q.dtype)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """B×T×D to B×heads×T×(D/heads)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """B×heads×T×d to B×T×(heads·d)."""
+    return x.transpose(1, 2).flatten(-2)
+
+
+def relative_bias(q: Tensor, rows: Tensor, columns: Tensor, grid: tuple[int, int]) -> RelativeBias:
+    """Decomposed relative positions of the queries on a grid (appendix A; Li et al. 2022, ViTDet).
+
+    Args:
+        q: B×heads×HW×d, unscaled queries.
+        rows, columns: (2·H-1)×d and (2·W-1)×d learned embeddings of the offsets; other lengths are interpolated.
+        grid: (H, W).
+    """
+    h, w = grid
+    q = q.unflatten(2, (h, w))  # B×heads×H×W×d
+    along_rows = torch.einsum("bnhwd,hkd->bnhwk", q, _offsets(rows, h))
+    along_columns = torch.einsum("bnhwd,wkd->bnhwk", q, _offsets(columns, w))
+    return RelativeBias(along_rows.flatten(2, 3), along_columns.flatten(2, 3))
+
+
+def _offsets(table: Tensor, size: int) -> Tensor:
+    """The embedding of every pair's offset along one axis of `size` cells: size×size×d."""
+    if table.shape[0] != 2 * size - 1:
+        table = F.interpolate(table.T[None], 2 * size - 1, mode="linear")[0].T
+    cells = torch.arange(size, device=table.device)
+    return table[cells[:, None] - cells[None, :] + size - 1]

@@ -1,0 +1,124 @@
+"""The light image encoder: EfficientNet-Lite (Tan & Le 2019) with a small feature pyramid, same contract as the ViT."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .config import LightConfig, Stage
+from .layers import LayerNorm2d
+
+
+class LightEncoder(nn.Module):
+    """Maps B×3×S×S normalised pixels to a B×dim×(S/8)×(S/8) embedding and to finer features.
+
+    The backbone has no batch norm: the trained statistics are folded into its convolutions, so that training and
+    inference compute the same function. S is any multiple of 32.
+    """
+
+    def __init__(self, config: LightConfig, dim: int = 256) -> None:
+        super().__init__()
+        self.config = config
+        self.img_size = config.size
+        self.backbone = Backbone(config.stem, config.stages)
+        stride2, stride4, stride8, stride16, stride32 = self.backbone.channels
+        width = config.pyramid
+        self.lateral32 = nn.Conv2d(stride32, width, 1)
+        self.lateral16 = nn.Conv2d(stride16, width, 1)
+        self.lateral8 = nn.Conv2d(stride8, width, 1)
+        self.mix32 = nn.Sequential(Mixer(width), Mixer(width))
+        self.mix16 = Mixer(width)
+        self.mix8 = Mixer(width)
+        self.neck = nn.Sequential(nn.Conv2d(width, dim, 1, bias=False), LayerNorm2d(dim))
+        self.fine4 = nn.Sequential(nn.Conv2d(stride4, dim // 4, 1), LayerNorm2d(dim // 4))
+        self.fine2 = nn.Sequential(nn.Conv2d(stride2, dim // 8, 1), LayerNorm2d(dim // 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pyramid(x)[0]
+
+    def pyramid(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The embedding, and the finer features B×(dim/4)×(S/4)² and B×(dim/8)×(S/2)²."""
+        at2, at4, at8, at16, at32 = self.backbone(x)
+        y = self.mix32(self.lateral32(at32))
+        y = self.mix16(self.lateral16(at16) + _double(y))
+        y = self.mix8(self.lateral8(at8) + _double(y))
+        return self.neck(y), (self.fine4(at4), self.fine2(at2))
+
+
+class Mixer(nn.Module):
+    """A residual block: wide depthwise convolution, then a two-layer MLP on each cell (Liu et al. 2022)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.norm = LayerNorm2d(width)
+        self.expand = nn.Conv2d(width, 2 * width, 1)
+        self.project = nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.project(F.gelu(self.expand(self.norm(self.spatial(x)))))
+
+
+class Backbone(nn.Module):
+    """The stages of EfficientNet-Lite without its head; yields the last map of each stride from 2 to 32."""
+
+    def __init__(self, stem: int, stages: tuple[Stage, ...]) -> None:
+        super().__init__()
+        self.stem = SameConv2d(3, stem, 3, stride=2)
+        self.blocks = nn.ModuleList()
+        self.channels: list[int] = []
+        self._taps: list[int] = []  # index of the last block at each stride
+        channels, last = stem, stem
+        for expand, out, repeats, stride, kernel in stages:
+            for i in range(repeats):
+                if i == 0 and stride == 2:
+                    self.channels.append(last)
+                    self._taps.append(len(self.blocks) - 1)
+                self.blocks.append(InvertedResidual(channels, out, expand, kernel, stride if i == 0 else 1))
+                channels = last = out
+        self.channels.append(last)
+        self._taps.append(len(self.blocks) - 1)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = F.relu6(self.stem(x))
+        maps = []
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in self._taps:
+                maps.append(x)
+        return maps
+
+
+class InvertedResidual(nn.Module):
+    """Expand, depthwise convolution, project; with a residual where the shape stays."""
+
+    def __init__(self, channels: int, out: int, expand: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        hidden = channels * expand
+        self.expand = nn.Conv2d(channels, hidden, 1) if expand != 1 else None
+        self.depthwise = SameConv2d(hidden, hidden, kernel, stride=stride, groups=hidden)
+        self.project = nn.Conv2d(hidden, out, 1)
+        self.residual = stride == 1 and channels == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x if self.expand is None else F.relu6(self.expand(x))
+        y = self.project(F.relu6(self.depthwise(y)))
+        return x + y if self.residual else y
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution padded as TensorFlow's "same" is for even sides: with stride 2 more at the right and the bottom."""
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(channels, out, kernel, stride=stride, groups=groups)
+        total = kernel - stride
+        self._pads = (total // 2, total - total // 2) * 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._pads[0] == self._pads[1]:
+            return F.conv2d(x, self.weight, self.bias, padding=self._pads[0], groups=self.groups)
+        return F.conv2d(F.pad(x, self._pads), self.weight, self.bias, stride=self.stride, groups=self.groups)
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

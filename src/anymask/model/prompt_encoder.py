@@ -1,0 +1,145 @@
+"""The prompt encoder: points, box corners, masks and text to tokens and a dense map (§3, appendix A)."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..task.prompts import Label, PromptBatch
+from .drawn_prompts import DrawnPrompts
+from .layers import LayerNorm2d
+
+
+class PromptEncoder(nn.Module):
+    """Embeds prompts as sparse tokens, (B·N)×T×C, and a dense map to add to the image, (B·N)×C×h×w."""
+
+    def __init__(self, dim: int, grid: int, size: int, mask_channels: int = 16, draw_prompts: bool = False) -> None:
+        super().__init__()
+        self.embed_dim = dim
+        self.image_embedding_size = (grid, grid)
+        self.input_image_size = (size, size)
+        self.pe_layer = RandomFourierPositions(dim // 2)
+        self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(4))
+        self.not_a_point_embed = nn.Embedding(1, dim)
+        self.mask_downscaling = nn.Sequential(
+            nn.Conv2d(1, mask_channels // 4, 2, stride=2),
+            LayerNorm2d(mask_channels // 4),
+            nn.GELU(),
+            nn.Conv2d(mask_channels // 4, mask_channels, 2, stride=2),
+            LayerNorm2d(mask_channels),
+            nn.GELU(),
+            nn.Conv2d(mask_channels, dim, 1),
+        )
+        self.no_mask_embed = nn.Embedding(1, dim)
+        self.drawn = DrawnPrompts(dim) if draw_prompts else None
+
+    @property
+    def mask_input_size(self) -> tuple[int, int]:
+        """Height and width of a mask prompt."""
+        h, w = self.image_embedding_size
+        return 4 * h, 4 * w
+
+    def get_dense_pe(self, grid: tuple[int, int] | None = None) -> Tensor:
+        """Positional encoding of the embedding's cells, 1×C×h×w."""
+        return self.pe_layer(grid or self.image_embedding_size)[None]
+
+    def embed(self, prompts: PromptBatch, grid: tuple[int, int] | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Sparse tokens, dense map, and which tokens are present, with the objects of all images in one row.
+
+        Args:
+            prompts: B×N objects.
+            grid: (h, w) of the embedding they belong to; the config's own by default.
+        """
+        grid = grid or self.image_embedding_size
+        count = math.prod(prompts.shape)
+        coords, labels = prompts.coords.flatten(0, 1), prompts.labels.flatten(0, 1)  # BN×T×2, BN×T
+        present = None if prompts.present is None else prompts.present.flatten(0, 1)
+        size = self._frame_size(grid)
+        sparse = self._embed_points(coords, labels, size)
+
+        masks = None if prompts.masks is None else prompts.masks.flatten(0, 1)  # BN×1×H×W
+        has_mask = None if prompts.has_mask is None else prompts.has_mask.flatten()
+        dense = self._embed_masks(masks, has_mask, count, grid)
+        if self.drawn is not None:
+            dense = dense + self.drawn(coords, labels, present, masks, size, grid)
+
+        if prompts.text is not None:
+            sparse = torch.cat([sparse, prompts.text.flatten(0, 1)], dim=1)
+            if present is not None:
+                present = torch.cat([present, present.new_ones(count, prompts.text.shape[2])], dim=1)
+        return sparse, dense, present
+
+    def forward(
+        self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Embed prompts that all have the same parts, as the reference implementation takes them.
+
+        Args:
+            points: N×P×2 coordinates in the model frame and N×P labels.
+            boxes: N×4 in the model frame.
+            masks: N×1×H×W logits.
+        """
+        device = self.no_mask_embed.weight.device
+        count = next((len(t) for t in (points[0] if points else None, boxes, masks) if t is not None), 1)
+        coords = torch.zeros(count, 0, 2, device=device)
+        labels = torch.zeros(count, 0, dtype=torch.long, device=device)
+        if points is not None:
+            coords, labels = points
+            if boxes is None:
+                coords = torch.cat([coords, coords.new_zeros(count, 1, 2)], dim=1)
+                labels = torch.cat([labels, labels.new_full((count, 1), Label.NOT_A_POINT)], dim=1)
+        if boxes is not None:
+            corners = labels.new_tensor([Label.BOX_TOP_LEFT, Label.BOX_BOTTOM_RIGHT]).expand(count, 2)
+            coords = torch.cat([coords, boxes.reshape(count, 2, 2)], dim=1)
+            labels = torch.cat([labels, corners], dim=1)
+        batch = PromptBatch(coords[None], labels[None], masks=None if masks is None else masks[None])
+        sparse, dense, _ = self.embed(batch)
+        return sparse, dense
+
+    def _frame_size(self, grid: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the model frame whose embedding has this grid."""
+        stride = self.input_image_size[0] // self.image_embedding_size[0]
+        return grid[0] * stride, grid[1] * stride
+
+    def _embed_points(self, coords: Tensor, labels: Tensor, size: tuple[int, int]) -> Tensor:
+        """Position plus type of each token, BN×T×C; a token that is no point has a type alone."""
+        types = torch.cat(
+            [self.not_a_point_embed.weight, *[cast(nn.Embedding, e).weight for e in self.point_embeddings]]
+        )  # 5×C
+        positions = self.pe_layer.encode(coords + 0.5, size)
+        positions = positions * (labels != Label.NOT_A_POINT)[..., None]
+        return positions + types[labels.long() + 1]
+
+    def _embed_masks(self, masks: Tensor | None, has_mask: Tensor | None, count: int, grid: tuple[int, int]) -> Tensor:
+        none = self.no_mask_embed.weight[:, :, None, None].expand(count, -1, *grid)
+        if masks is None:
+            return none
+        dense = self.mask_downscaling(masks)
+        return dense if has_mask is None else torch.where(has_mask[:, None, None, None], dense, none)
+
+
+class RandomFourierPositions(nn.Module):
+    """Positional encoding with random spatial frequencies (Tancik et al. 2020)."""
+
+    positional_encoding_gaussian_matrix: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("positional_encoding_gaussian_matrix", torch.randn(2, features))
+
+    def encode(self, coords: Tensor, size: tuple[int, int]) -> Tensor:
+        """...×2 (x, y) pixels in a frame of (height, width) `size` to ...×C, sines before cosines."""
+        matrix = self.positional_encoding_gaussian_matrix
+        unit = coords.to(matrix.dtype) / coords.new_tensor([size[1], size[0]]).to(matrix.dtype)
+        angles = 2 * math.pi * ((2 * unit - 1) @ matrix)
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+    def forward(self, grid: tuple[int, int]) -> Tensor:
+        """Encoding of the centres of an h×w grid, C×h×w."""
+        h, w = grid
+        device = self.positional_encoding_gaussian_matrix.device
+        y, x = torch.meshgrid(torch.arange(h, device=device) + 0.5, torch.arange(w, device=device) + 0.5, indexing="ij")
+        return self.encode(torch.stack([x, y], dim=-1), (h, w)).permute(2, 0, 1)
