@@ -1,0 +1,206 @@
+"""SamPredictor: one image, then as many prompts as one likes (§3); a drop-in for the class of `segment-anything`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import ImageError, PromptError
+from ..model.sam import ImageEmbedding, Sam
+from ..task.frame import ImageFrame
+from ..task.image import read_image
+from ..task.prompts import Prompt, PromptBatch
+from .transform import ResizeLongestSide
+
+
+class Prediction(NamedTuple):
+    """Masks of one object: M×H×W bool, scores M, and logits M×h×w to feed back, the mask prompt of the next call."""
+
+    masks: NDArray[np.bool_]
+    scores: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+class SamPredictor:
+    """Embeds an image once and answers prompts on it.
+
+    All coordinates are (x, y) in pixels of the original image, except in `predict_torch`.
+    """
+
+    def __init__(self, sam_model: Sam) -> None:
+        self.model = sam_model
+        self.transform = ResizeLongestSide(sam_model.config.encoder.size)
+        self._embedding: ImageEmbedding | None = None
+
+    # the image
+
+    @torch.no_grad()
+    def set_image(self, image: Any, image_format: str = "RGB") -> None:
+        """Embed an image: a path, a PIL image, or an array of any depth.
+
+        `image_format` is the order of an array's channels, "RGB" or "BGR". Raises ImageError for what is no image.
+        """
+        pixels = read_image(image, image_format)
+        frame = self.model.frame(*pixels.shape[:2])
+        resized = torch.from_numpy(frame.resize_image(pixels)).to(self.device)
+        self._embed(resized.permute(2, 0, 1)[None].float(), frame)
+
+    @torch.no_grad()
+    def set_torch_image(self, transformed_image: Tensor, original_image_size: tuple[int, ...]) -> None:
+        """Embed a 1×3×h×w image of 0 to 255 that is already scaled to the model frame.
+
+        `original_image_size` is the (height, width) before scaling. Raises ImageError for another shape.
+        """
+        size = self.model.config.encoder.size
+        shape = tuple(transformed_image.shape)
+        if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != size:
+            raise ImageError(f"image: expected 1×3×h×w with a longer side of {size}, got {'×'.join(map(str, shape))}")
+        self._embed(transformed_image.to(self.device).float(), self.model.frame(*original_image_size[:2]))
+
+    def _embed(self, pixels: Tensor, frame: ImageFrame) -> None:
+        self.reset_image()
+        self._embedding = replace(self.model.encode(self.model.preprocess(pixels)), frames=(frame,))
+
+    def reset_image(self) -> None:
+        """Forget the image."""
+        self._embedding = None
+
+    @property
+    def embedding(self) -> ImageEmbedding:
+        """The embedding of the image with its frame. Raises ImageError where no image is set."""
+        if self._embedding is None:
+            raise ImageError("no image is set: call set_image(image) before asking for masks")
+        return self._embedding
+
+    def get_image_embedding(self) -> Tensor:
+        """The features of the image, 1×C×h×w (1×256×64×64)."""
+        return self.embedding.features
+
+    @property
+    def frame(self) -> ImageFrame:
+        """How the image sits in the model frame."""
+        return self.embedding.frames[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return self.model.device
+
+    @property
+    def is_image_set(self) -> bool:
+        """Whether there is an image to prompt on."""
+        return self._embedding is not None
+
+    @property
+    def features(self) -> Tensor | None:
+        """As `get_image_embedding`, None without an image."""
+        return None if self._embedding is None else self._embedding.features
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(height, width) of the image."""
+        return self.frame.shape
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) of the image in the model frame, without padding."""
+        return self.frame.resized
+
+    # prompts
+
+    def predict(
+        self,
+        point_coords: Any = None,
+        point_labels: Any = None,
+        box: Any = None,
+        mask_input: Any = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
+        """Masks of one object.
+
+        Args:
+            point_coords: P×2 points.
+            point_labels: P labels, 1 for the object and 0 for background.
+            box: x0, y0, x1, y1.
+            mask_input: 1×256×256 logits of an earlier call.
+            multimask_output: three masks, for an ambiguous prompt, rather than one.
+            return_logits: the full-size masks as float logits.
+
+        Returns:
+            M×H×W masks, M scores (predicted IoU), M×256×256 logits. Raises PromptError for what is no prompt.
+        """
+        if point_coords is not None and point_labels is None:
+            raise PromptError("point_labels: expected one label for each point, got none")
+        prompt = Prompt(point_coords, point_labels, box, mask_input)
+        low_res, iou = self._decode([prompt], multimask_output)
+        logits = self.frame.masks_to_original(low_res)[0]
+        masks = logits if return_logits else logits > self.model.mask_threshold
+        return masks.cpu().numpy(), iou[0].cpu().numpy(), low_res[0].cpu().numpy()
+
+    def predict_many(
+        self, prompts: Sequence[Prompt], multimask_output: bool | None = None, batch: int = 64
+    ) -> list[Prediction]:
+        """Masks of many objects, each with any number of points and with or without box and mask.
+
+        `multimask_output` None asks for three masks where a prompt is a single click, and else for one. Raises
+        PromptError for an empty list and for prompts outside the image.
+        """
+        if not prompts:
+            raise PromptError("no prompts: give at least one object")
+        for prompt in prompts:
+            prompt.check_inside(self.frame)
+        three = [prompt.is_ambiguous if multimask_output is None else multimask_output for prompt in prompts]
+        results: dict[int, Prediction] = {}
+        for multimask in (True, False):
+            chosen = [i for i, flag in enumerate(three) if flag is multimask]
+            for start in range(0, len(chosen), batch):
+                part = chosen[start : start + batch]
+                low_res, iou = self._decode([prompts[i] for i in part], multimask)
+                for row, i in enumerate(part):
+                    masks = self.frame.masks_to_original(low_res[row : row + 1])[0] > self.model.mask_threshold
+                    results[i] = Prediction(masks.cpu().numpy(), iou[row].cpu().numpy(), low_res[row].cpu().numpy())
+        return [results[i] for i in range(len(prompts))]
+
+    @torch.no_grad()
+    def _decode(self, prompts: Sequence[Prompt], multimask: bool) -> tuple[Tensor, Tensor]:
+        """Low-resolution logits N×M×h×w and predicted IoU N×M of N objects."""
+        batch = PromptBatch.pad(prompts, self.frame, self.model.config.mask_size, self.device)
+        logits, iou = self.model.decode(self.embedding, batch, multimask)
+        return logits[0].float(), iou[0].float()
+
+    @torch.no_grad()
+    def predict_torch(
+        self,
+        point_coords: Tensor | None,
+        point_labels: Tensor | None,
+        boxes: Tensor | None = None,
+        mask_input: Tensor | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Masks of N objects that all have the same parts, in the model frame (see `transform`).
+
+        Args:
+            point_coords: N×P×2.
+            point_labels: N×P.
+            boxes: N×4.
+            mask_input: N×1×256×256 logits.
+            multimask_output: three masks an object rather than one.
+            return_logits: the full-size masks as float logits.
+
+        Returns:
+            N×M×H×W masks, N×M scores, N×M×256×256 logits.
+        """
+        if point_coords is not None and point_labels is None:
+            raise PromptError("point_labels: expected one label for each point, got none")
+        points = None if point_coords is None or point_labels is None else (point_coords, point_labels)
+        low_res, iou = self.model.decode_parts(self.embedding, points, boxes, mask_input, multimask_output)
+        masks = self.frame.masks_to_original(low_res)
+        return masks if return_logits else masks > self.model.mask_threshold, iou, low_res
