@@ -1,0 +1,1 @@
+"""§5: images and masks on disk."""

@@ -1,0 +1,1 @@
+"""§7: the zero-shot evaluation, one file a protocol."""

@@ -1,0 +1,147 @@
+"""Training views: a crop of an image in the model frame, with a few of its objects as targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..dataset.sa1b import Sample, open_folder
+from ..errors import ConfigError, DataError
+from ..task.boxes import mask_boxes
+from ..task.clicks import centre_click
+from ..task.frame import ImageFrame
+from .rollout import Targets
+
+MIN_CELLS = 12
+"""smallest target, in cells of the low-resolution mask"""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One image with N objects: pixels 3×S×S of 0 to 255, masks N×m×m, boxes N×4 and centres N×2 in the frame."""
+
+    pixels: Tensor
+    masks: Tensor
+    boxes: Tensor
+    centres: Tensor
+
+
+class Views(Dataset[View]):
+    """An endless, seeded sequence of views: item i is the same whenever and wherever it is asked for.
+
+    Args:
+        root: folder that holds the sources.
+        sources: name of each source's folder, and the share of views drawn from it.
+        size: side of the model frame, in pixels.
+        objects: objects per view; those of an image with fewer are repeated.
+        length: number of views.
+        seed: of the whole sequence.
+    """
+
+    def __init__(self, root: Path, sources: dict[str, float], size: int, objects: int, length: int, seed: int) -> None:
+        if not sources or min(sources.values()) < 0 or sum(sources.values()) <= 0:
+            raise ConfigError("sources: expected at least one folder with a positive weight")
+        self.samples = [open_folder(root / name) for name in sources]
+        weights = np.array(list(sources.values()), np.float64)
+        self.shares = weights / weights.sum()
+        self.size, self.objects, self.length, self.seed = size, objects, length, seed
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> View:
+        rng = np.random.default_rng([self.seed, index])
+        for _ in range(20):
+            source = self.samples[rng.choice(len(self.samples), p=self.shares)]
+            view = make_view(source[rng.integers(len(source))], self.size, self.objects, rng)
+            if view is not None:
+                return view
+        raise DataError("20 images in a row hold no object that is large enough to train on; check the sources")
+
+
+def make_view(sample: Sample, size: int, objects: int, rng: np.random.Generator) -> View | None:
+    """Draw a view of one image; None where no object in it is large enough."""
+    annotations = sample.annotations
+    if not annotations:
+        return None
+    order = _draw_objects(annotations, rng)
+    masks = [sample.mask(annotations[i]) for i in order[: 2 * objects]]
+    frame = _draw_crop(masks[0], size, rng)
+    window = np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+    flip = np.s_[:, :: -1 if rng.random() < 0.5 else 1]
+    targets = [_shrink(mask[window][flip], frame) for mask in masks]
+    targets = [t for t in targets if t.sum() >= MIN_CELLS][:objects]
+    if not targets:
+        return None
+    targets = [targets[i % len(targets)] for i in range(objects)]
+    stack = np.stack(targets)
+    cell = size / stack.shape[-1]
+    boxes = (mask_boxes(stack) + np.array([0, 0, 1, 1])) * cell
+    centres = np.array([centre_click(t) for t in targets]) * cell
+    image = _jitter_colour(frame.resize_image(np.ascontiguousarray(sample.image()[window][flip])), rng)
+    return View(
+        frame.pad_image(torch.from_numpy(image).permute(2, 0, 1)),
+        torch.from_numpy(stack),
+        torch.from_numpy(boxes).float(),
+        torch.from_numpy(centres).float(),
+    )
+
+
+def batches(views: Views, batch: int, start: int, workers: int) -> DataLoader[View]:
+    """Batches of views from the view `start` on, made by background workers."""
+    return DataLoader(
+        views,
+        batch_size=batch,
+        sampler=range(start, len(views)),
+        num_workers=workers,
+        collate_fn=_collate,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def _collate(views: list[View]) -> tuple[Tensor, Targets]:
+    stacked = [torch.stack([getattr(v, name) for v in views]) for name in ("pixels", "masks", "boxes", "centres")]
+    return stacked[0], Targets(*stacked[1:])
+
+
+def _draw_objects(annotations: list[dict[str, Any]], rng: np.random.Generator) -> NDArray[np.int64]:
+    """A random order in which larger objects tend to come first, though far less than their size would have it."""
+    areas = np.array([max(a["area"], 1) for a in annotations], np.float64)
+    return np.argsort(rng.exponential(size=len(areas)) / areas**0.25)
+
+
+def _draw_crop(mask: NDArray[np.bool_], size: int, rng: np.random.Generator) -> ImageFrame:
+    """A window of half the image's sides or more that holds the first object's centre, or most often the whole."""
+    h, w = mask.shape
+    if rng.random() < 0.4:
+        return ImageFrame(h, w, size)
+    share = rng.uniform(0.5, 1.0)
+    ch, cw = max(4, int(h * share)), max(4, int(w * share))
+    x, y = centre_click(mask) or (w / 2, h / 2)
+    top = rng.integers(max(0, int(y) - ch + 1), min(int(y), h - ch) + 1)
+    left = rng.integers(max(0, int(x) - cw + 1), min(int(x), w - cw) + 1)
+    return ImageFrame(ch, cw, size, left=int(left), top=int(top))
+
+
+def _shrink(mask: NDArray[np.bool_], frame: ImageFrame) -> NDArray[np.bool_]:
+    """A mask of the crop at half the frame's resolution, padded; a cell counts where half of it is covered."""
+    side = frame.size // 2
+    h, w = ImageFrame(frame.height, frame.width, side).resized
+    small = cv2.resize(mask.astype(np.uint8) * 255, (w, h), interpolation=cv2.INTER_AREA) >= 128
+    return np.pad(small, ((0, side - h), (0, side - w)))
+
+
+def _jitter_colour(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Change brightness, contrast and the balance of the channels a little."""
+    gain = rng.uniform(0.75, 1.3) * rng.uniform(0.93, 1.07, 3)
+    shift = rng.uniform(-15, 15)
+    table = np.clip(np.arange(256)[:, None] * gain + shift, 0, 255).astype(np.uint8)  # 256×3
+    return np.asarray(cv2.LUT(image, table.reshape(1, 256, 3)), np.uint8)
