@@ -1,0 +1,46 @@
+"""anymask: the whole Segment Anything system as one package."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import AnymaskError as AnymaskError
+    from .model.registry import sam_model_registry as sam_model_registry
+    from .model.sam import Sam as Sam
+    from .model.weights import load_model as load_model
+    from .predict.automask.generator import SamAutomaticMaskGenerator as SamAutomaticMaskGenerator
+    from .predict.predictor import SamPredictor as SamPredictor
+    from .predict.refine import Refinement as Refinement
+    from .task.image import read_image as read_image
+    from .task.prompts import Prompt as Prompt
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AnymaskError": "errors",
+    "Prompt": "task.prompts",
+    "Refinement": "predict.refine",
+    "Sam": "model.sam",
+    "SamAutomaticMaskGenerator": "predict.automask.generator",
+    "SamPredictor": "predict.predictor",
+    "load_model": "model.weights",
+    "read_image": "task.image",
+    "sam_model_registry": "model.registry",
+}
+"""public name to the module it lives in; a module is loaded when its name is first used, so that import is instant"""
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

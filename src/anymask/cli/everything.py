@@ -1,0 +1,141 @@
+"""`anymask everything`: all masks of a photo, or of a folder of photos."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..errors import AnymaskError, ImageError
+from .models import load
+
+if TYPE_CHECKING:
+    from ..predict.automask.generator import SamAutomaticMaskGenerator
+
+SOME_FAILED = 3
+"""exit code where some files of a folder failed"""
+
+
+def everything(
+    source: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="A photo, or a folder of photos.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("masks"),
+    preset: Annotated[
+        Literal["objects", "parts", "dense"],
+        typer.Option(help="objects: 16×16 points; parts: 32×32; dense: 32×32 and four zoomed-in crops."),
+    ] = "objects",
+    model: Annotated[str, typer.Option(help="A model's name (anymask models list) or a weights file.")] = "nano",
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    cutouts: Annotated[bool, typer.Option(help="Also a cut-out with alpha of each mask, in NAME_cutouts.")] = False,
+    again: Annotated[bool, typer.Option(help="Do photos anew that were done with the same settings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, a line an image.")] = False,
+) -> None:
+    """Find all masks of a photo, or of every photo of a folder.
+
+    Writes NAME_overlay.jpg, NAME_labels.png and NAME.json (SA-1B) for each. A run over a folder goes on where it
+    stopped; a file that fails is reported at the end, and the exit code is then 3.
+    """
+    photos = _photos(source)
+    from .results import output_folder
+
+    folder = output_folder(out)
+    from ..predict.automask.presets import preset_generator
+
+    sam = load(model, device)
+    generator = preset_generator(sam, preset, output_mode="coco_rle")
+    settings = {"model": sam.config.name, "weights": sam.weights_hash, "preset": preset, "cutouts": cutouts}
+    failed: list[str] = []
+    console = Console(stderr=True, highlight=False)
+    with _progress(console) as progress:
+        files = progress.add_task("photos", total=len(photos), visible=len(photos) > 1)
+        points = progress.add_task("points", total=None)
+        for photo, stem in photos.items():
+            record_path = folder / f"{stem}.json"
+            if again or not _is_done(record_path, settings):
+                try:
+                    summary = _one(photo, stem, generator, settings, folder, _update(progress, points))
+                except AnymaskError as error:
+                    if source.is_file():
+                        raise
+                    failed.append(str(error))
+                else:
+                    _report(summary, as_json)
+            progress.advance(files)
+    for line in failed:
+        console.print(f"failed: {line}", soft_wrap=True, markup=False)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _photos(source: Path) -> dict[Path, str]:
+    """The photos to do, each with the stem of its results; the whole name where two photos share a stem."""
+    from ..dataset.sa1b import IMAGE_SUFFIXES
+
+    if not source.exists():
+        raise ImageError(f"{source}: no such file or folder; check the path")
+    if not source.is_dir():
+        return {source: source.stem}
+    photos = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    if not photos:
+        raise ImageError(f"{source}: holds no photos; expected files such as {', '.join(IMAGE_SUFFIXES)}")
+    stems = [photo.stem for photo in photos]
+    return {photo: photo.name if stems.count(photo.stem) > 1 else photo.stem for photo in photos}
+
+
+def _is_done(record: Path, settings: dict[str, Any]) -> bool:
+    """Whether an earlier run with the same settings finished this photo; its record is written last."""
+    try:
+        return bool(json.loads(record.read_text())["anymask"] == settings)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _one(
+    photo: Path,
+    stem: str,
+    generator: SamAutomaticMaskGenerator,
+    settings: dict[str, Any],
+    folder: Path,
+    update: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Do one photo and write its results; return what `--json` prints."""
+    from ..predict.render import cutout
+    from ..task import rle
+    from ..task.image import read_image
+    from .results import sa1b_record, write_common, write_image
+
+    pixels = read_image(photo)
+    records = generator.generate(pixels, update)
+    masks = [rle.decode(record["segmentation"]) for record in records]
+    if settings["cutouts"]:
+        for i, mask in enumerate(masks):
+            write_image(folder / f"{stem}_cutouts" / f"{i + 1:03}.png", cutout(pixels, mask))
+    files = write_common(folder, stem, pixels, masks, sa1b_record(photo, pixels, records, settings))
+    return {"image": str(photo), "masks": len(records), "files": files}
+
+
+def _report(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        json.dump(summary, sys.stdout)
+        print(flush=True)
+    else:
+        Console(highlight=False).print(
+            f"{summary['image']}: {summary['masks']} masks, {summary['files']['overlay']}", soft_wrap=True
+        )
+
+
+def _update(progress: Progress, task: Any) -> Callable[[int, int], None]:
+    def update(done: int, total: int) -> None:
+        progress.update(task, completed=done, total=total)
+
+    return update
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,43 @@
+"""The entry point: gathers the verbs, and turns what went wrong into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from .. import __version__
+from ..errors import AnymaskError
+from . import everything, models, score, segment, train
+
+app = typer.Typer(
+    name="anymask",
+    help="Segment anything: click, box or mask to a cut-out; everything in a photo; training and evaluation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("segment")(segment.segment)
+app.command("everything")(everything.everything)
+app.command("train")(train.train)
+app.add_typer(score.app, name="eval")
+app.add_typer(models.app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        typer.echo(f"anymask {__version__}")
+        raise typer.Exit
+
+
+def run() -> None:
+    """Run the command line. Exit codes: 0 done, 1 an error, 2 wrong usage, 3 some files failed, 130 interrupted."""
+    try:
+        app()
+    except AnymaskError as error:
+        print(f"anymask: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("anymask: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
