@@ -73,7 +73,11 @@ class PromptEncoder(nn.Module):
         return sparse, dense, present
 
     def forward(
-        self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None
+        self,
+        points: tuple[Tensor, Tensor] | None,
+        boxes: Tensor | None,
+        masks: Tensor | None,
+        grid: tuple[int, int] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Embed prompts that all have the same parts, as the reference implementation takes them.
 
@@ -81,6 +85,7 @@ class PromptEncoder(nn.Module):
             points: N×P×2 coordinates in the model frame and N×P labels.
             boxes: N×4 in the model frame.
             masks: N×1×H×W logits.
+            grid: (h, w) of the embedding they belong to; the config's own by default.
         """
         device = self.no_mask_embed.weight.device
         count = next((len(t) for t in (points[0] if points else None, boxes, masks) if t is not None), 1)
@@ -96,7 +101,7 @@ class PromptEncoder(nn.Module):
             coords = torch.cat([coords, boxes.reshape(count, 2, 2)], dim=1)
             labels = torch.cat([labels, corners], dim=1)
         batch = PromptBatch(coords[None], labels[None], masks=None if masks is None else masks[None])
-        sparse, dense, _ = self.embed(batch)
+        sparse, dense, _ = self.embed(batch, grid)
         return sparse, dense
 
     def _frame_size(self, grid: tuple[int, int]) -> tuple[int, int]:

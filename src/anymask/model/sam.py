@@ -113,9 +113,10 @@ class Sam(nn.Module):
 
         Points (N×P×2 and labels N×P) and boxes N×4 are in the model frame, masks are N×1×4h×4w logits.
         """
-        sparse, dense = self.prompt_encoder(points, boxes, masks)
+        h, w = embedding.features.shape[-2:]
+        sparse, dense = self.prompt_encoder(points, boxes, masks, (h, w))
         logits, iou = self.mask_decoder(
-            embedding.features, self.prompt_encoder.get_dense_pe(), sparse, dense, multimask, embedding.fine
+            embedding.features, self.prompt_encoder.get_dense_pe((h, w)), sparse, dense, multimask, embedding.fine
         )
         return logits, iou
 

@@ -34,9 +34,9 @@ def read_image(source: Source, channels: str = "RGB") -> NDArray[np.uint8]:
     if isinstance(source, (str, PathLike)):
         name, image = str(source), _read_file(Path(source))
     elif isinstance(source, Image.Image):
-        name, image = "image", _from_pil(source)
+        name, image = "image", _from_pil(source, "image")
     else:
-        name, image = "array", _from_array(np.asarray(source), channels)
+        name, image = "array", _from_array(np.asarray(source), "array", channels)
     height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE or max(height, width) > MAX_ASPECT * min(height, width):
         raise ImageError(
@@ -47,38 +47,40 @@ def read_image(source: Source, channels: str = "RGB") -> NDArray[np.uint8]:
 
 
 def _read_file(path: Path) -> NDArray[np.uint8]:
-    if path.is_dir():
-        raise ImageError(f"{path}: is a folder; name an image file")
     try:
+        if path.is_dir():
+            raise ImageError(f"{path}: is a folder; name an image file")
         size = path.stat().st_size
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path}: cannot be read ({reason}); check the path") from None
     if not size:
         raise ImageError(f"{path}: the file is empty; expected an image")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                if getattr(image, "n_frames", 1) > 1:
-                    raise ImageError(f"{path}: holds {image.n_frames} frames; save the one you want as PNG or JPEG")  # type: ignore[attr-defined]
-                return _from_pil(image)
+                frames = getattr(image, "n_frames", 1)
+                if frames > 1 and image.format != "MPO":  # phones put a preview behind the photo of an MPO
+                    raise ImageError(f"{path}: holds {frames} frames; save the one you want as PNG or JPEG")
+                return _from_pil(image, str(path))
     except UnidentifiedImageError:
-        raise ImageError(
-            f"{path}: not an image that Pillow can read; expected JPEG, PNG, TIFF, WebP or the like"
-        ) from None
+        expected = "expected JPEG, PNG, TIFF, WebP or the like"
+        raise ImageError(f"{path}: not an image that Pillow can read; {expected}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise ImageError(f"{path}: over {Image.MAX_IMAGE_PIXELS:,} pixels; cut it into tiles first") from None
     except ImageError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise ImageError(f"{path}: the image is cut short or damaged ({error}); get a whole copy") from None
 
 
-def _from_pil(image: Image.Image) -> NDArray[np.uint8]:
+def _from_pil(image: Image.Image, name: str) -> NDArray[np.uint8]:
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
         array = np.asarray(image)
-        return _from_array(array.astype(np.uint16) if image.mode == "I" and array.max(initial=0) < 65536 else array)
+        deep = image.mode == "I" and array.min(initial=0) >= 0 and array.max(initial=0) < 1 << 16
+        return _from_array(array.astype(np.uint16) if deep else array, name)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
@@ -86,33 +88,35 @@ def _from_pil(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"))
 
 
-def _from_array(array: NDArray[Any], channels: str = "RGB") -> NDArray[np.uint8]:
+def _from_array(array: NDArray[Any], name: str, channels: str = "RGB") -> NDArray[np.uint8]:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise ImageError(f"array: expected H×W, H×W×1, H×W×3 or H×W×4, got shape {array.shape}")
+        raise ImageError(f"{name}: expected H×W, H×W×1, H×W×3 or H×W×4, got shape {array.shape}")
     if channels not in ("RGB", "BGR"):
         raise ImageError(f"channels: expected 'RGB' or 'BGR', got {channels!r}")
     if array.shape[2] == 1:
         array = np.repeat(array, 3, axis=2)
-    array = array[:, :, :3]
-    return np.ascontiguousarray(_to_uint8(array)[:, :, :: -1 if channels == "BGR" else 1])
+    array = _to_uint8(array, name)
+    if array.shape[2] == 4:
+        array = np.rint(array[:, :, :3] * (array[:, :, 3:] / 255.0)).astype(np.uint8)
+    return np.ascontiguousarray(array[:, :, :: -1 if channels == "BGR" else 1])
 
 
-def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_uint8(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
         return array.astype(np.uint8) * 255
     if np.issubdtype(array.dtype, np.floating):
         if not np.isfinite(array).all():
-            raise ImageError("array: holds NaN or infinity; expected 0 to 1, or 0 to 255")
+            raise ImageError(f"{name}: holds NaN or infinity; expected 0 to 1, or 0 to 255")
         scale = 255.0 if array.max(initial=0.0) <= 1.0 else 1.0
         return np.rint(np.clip(array * scale, 0, 255)).astype(np.uint8)
     if np.issubdtype(array.dtype, np.integer):
-        if array.dtype == np.uint16:
+        if array.dtype.kind == "u" and array.itemsize == 2:
             return np.rint(array / 257.0).astype(np.uint8)
         if array.min(initial=0) >= 0 and array.max(initial=0) <= 255:
             return array.astype(np.uint8)
-        raise ImageError(f"array: {array.dtype} values beyond 0 to 255; scale them, or pass uint16 or float")
-    raise ImageError(f"array: expected numbers, got {array.dtype}")
+        raise ImageError(f"{name}: {array.dtype} values beyond 0 to 255; scale them, or pass uint16 or float")
+    raise ImageError(f"{name}: expected numbers, got {array.dtype}")

@@ -42,16 +42,17 @@ class Prompt:
 
     def __post_init__(self) -> None:
         points = _numbers("points", self.points if self.points is not None else np.zeros((0, 2)))
-        if points.ndim == 1 and points.size == 2:
-            points = points[None]
+        if points.ndim == 1 and points.size in (0, 2):
+            points = points.reshape(-1, 2)
         if points.ndim != 2 or points.shape[1] != 2:
             raise PromptError(f"points: expected P×2 numbers (x, y), got shape {points.shape}")
         labels = _numbers("labels", self.labels if self.labels is not None else np.ones(len(points)))
-        labels = labels.reshape(-1).astype(np.int64)
+        labels = labels.reshape(-1)
         if len(labels) != len(points):
             raise PromptError(f"labels: expected one for each of {len(points)} points, got {len(labels)}")
         if not np.isin(labels, (Label.BACKGROUND, Label.FOREGROUND)).all():
             raise PromptError(f"labels: expected 1 (object) or 0 (background), got {sorted(set(labels.tolist()))}")
+        labels = labels.astype(np.int64)
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "box", None if self.box is None else _checked_box(self.box))
@@ -163,7 +164,7 @@ def _stack_masks(prompts: Sequence[Prompt], size: int) -> tuple[NDArray[np.float
 
 def _numbers(name: str, value: Any) -> NDArray[np.float64]:
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu().double().numpy()
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):

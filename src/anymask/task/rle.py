@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,33 @@ def _run_lengths(flat: NDArray[np.bool_]) -> list[int]:
 
 
 def _compressed(rle: RLE) -> RLE:
+    """The record in pycocotools' form, checked, for where the runs fall short that reads memory at random."""
     try:
-        size, counts = rle["size"], rle["counts"]
-    except (TypeError, KeyError):
-        raise DataError("a mask is not RLE: expected a record with 'size' and 'counts'") from None
-    if isinstance(counts, list):
-        if sum(counts) != size[0] * size[1]:
-            raise DataError(f"RLE counts add up to {sum(counts)} pixels, but size {size} has {size[0] * size[1]}")
-        compressed: RLE = coco.frPyObjects({"size": size, "counts": counts}, size[0], size[1])
-        return compressed
-    return {"size": size, "counts": counts.encode("ascii") if isinstance(counts, str) else counts}
+        height, width = (index(side) for side in rle["size"])
+        counts = rle["counts"].encode("ascii") if isinstance(rle["counts"], str) else rle["counts"]
+        runs = _parse(counts) if isinstance(counts, bytes) else np.array([index(run) for run in counts], np.int64)
+    except (TypeError, KeyError, ValueError, OverflowError):
+        raise DataError("a mask is not RLE: expected a record with 'size', [height, width], and 'counts'") from None
+    if min(height, width, runs.min(initial=0)) < 0 or runs.sum() != height * width:
+        raise DataError(f"RLE counts add up to {runs.sum()} pixels, but size {rle['size']} has {height * width}")
+    if isinstance(counts, bytes):
+        return {"size": [height, width], "counts": counts}
+    compressed: RLE = coco.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
+    return compressed
+
+
+def _parse(counts: bytes) -> NDArray[np.int64]:
+    """The runs in compressed counts; raises ValueError where they are cut.
+
+    Each is a signed number in base 32, low digits first; from the fourth on it is the difference to the run two before.
+    """
+    digits = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero(digits & 32 == 0)  # the digit that ends a number
+    if not len(last) or last[-1] != len(digits) - 1 or digits.min() < 0 or digits.max() > 63:
+        raise ValueError("the counts are cut short, or no counts")
+    first = np.concatenate([[0], last[:-1] + 1])
+    place = np.arange(len(digits)) - np.repeat(first, last - first + 1)
+    runs: NDArray[np.int64] = np.add.reduceat((digits & 31) << 5 * place, first)
+    runs -= (digits[last] >> 4 & 1) << 5 * (last - first + 1)
+    runs[1::2], runs[2::2] = runs[1::2].cumsum(), runs[2::2].cumsum()
+    return runs

@@ -1,0 +1,101 @@
+"""`anymask everything`: a photo, a folder that goes on where it stopped, files that fail."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anymask.cli import everything as verb
+from anymask.predict.automask import presets
+from anymask.task import rle
+
+
+@pytest.fixture(autouse=True)
+def easy(monkeypatch):
+    """Few points and no thresholds, so that a toy model finds something at once."""
+    loose = {"pred_iou_thresh": -9.0, "stability_score_thresh": 0.0, "box_nms_thresh": 0.9, "points_per_side": 3}
+    monkeypatch.setitem(presets.PRESETS, "objects", loose)
+
+
+@pytest.fixture()
+def folder(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i, name in enumerate(("a.png", "b.png", "c.jpg", "c.png")):
+        pixels = np.random.default_rng(i).integers(0, 256, (50, 70, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def test_a_photo_gives_pictures_and_a_record(anymask, toy, photo, tmp_path):
+    result = anymask("everything", photo, "--model", toy, "-o", tmp_path / "out", "--json")
+    assert result.code == 0
+    summary = json.loads(result.out)
+    record = json.loads((tmp_path / "out" / "photo.json").read_text())
+    assert len(record["annotations"]) == summary["masks"] > 0
+    for annotation in record["annotations"]:
+        mask = rle.decode(annotation["segmentation"])
+        assert mask.shape == (60, 90) and mask.sum() == annotation["area"]
+        assert {"id", "bbox", "predicted_iou", "stability_score", "point_coords", "crop_box"} <= annotation.keys()
+    labels = np.array(Image.open(summary["files"]["labels"]))
+    assert labels.dtype == np.uint16 and labels.max() <= summary["masks"]
+
+
+def test_a_folder_goes_on_where_it_stopped(anymask, toy, folder, tmp_path, monkeypatch):
+    done = []
+    plain = verb._one
+
+    def watched(photo, *arguments):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(photo.name)
+        return plain(photo, *arguments)
+
+    monkeypatch.setattr(verb, "_one", watched)
+    command = ("everything", folder, "--model", toy, "-o", tmp_path / "out")
+    assert anymask(*command).code == 130
+    assert done == ["a.png", "b.png"]
+    done[:] = ["", "", ""]
+    assert anymask(*command).code == 0
+    assert done[3:] == ["c.jpg", "c.png"]
+    names = {p.name for p in (tmp_path / "out").glob("*.json")}
+    assert names == {"a.json", "b.json", "c.jpg.json", "c.png.json"}, "photos that share a stem keep apart"
+    assert not list((tmp_path / "out").glob(".*")), "nothing temporary is left"
+
+
+def test_cutouts_of_each_mask_on_demand(anymask, toy, photo, tmp_path):
+    command = ("everything", photo, "--model", toy, "-o", tmp_path / "out", "--json")
+    assert anymask(*command).code == 0 and not (tmp_path / "out" / "photo_cutouts").exists()
+    summary = json.loads(anymask(*command, "--cutouts").out)
+    cutouts = sorted((tmp_path / "out" / "photo_cutouts").iterdir())
+    assert len(cutouts) == summary["masks"]
+    with Image.open(cutouts[0]) as cutout:
+        assert cutout.mode == "RGBA"
+
+
+def test_other_settings_do_a_photo_anew(anymask, toy, folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(presets.PRESETS, "parts", presets.PRESETS["objects"])
+    command = ("everything", folder / "a.png", "--model", toy, "-o", tmp_path / "out", "--json")
+    assert anymask(*command).out and not anymask(*command).out
+    assert anymask(*command, "--preset", "parts").out
+    assert anymask(*command, "--preset", "parts", "--again").out
+
+
+def test_a_bad_file_is_reported_at_the_end_and_does_not_end_the_run(anymask, toy, folder, tmp_path):
+    (folder / "b.png").write_bytes(b"")
+    result = anymask("everything", folder, "--model", toy, "-o", tmp_path / "out")
+    assert result.code == verb.SOME_FAILED
+    assert "failed:" in result.err and "b.png" in result.err and "Traceback" not in result.err
+    assert {p.name for p in (tmp_path / "out").glob("*.json")} == {"a.json", "c.jpg.json", "c.png.json"}
+
+
+def test_what_is_no_photo_ends_in_one_line(anymask, toy, tmp_path):
+    (tmp_path / "none").mkdir()
+    (tmp_path / "bad.jpg").write_text("no")
+    for source, message in (("gone", "no such file"), ("none", "holds no photos"), ("bad.jpg", "not an image")):
+        result = anymask("everything", tmp_path / source, "--model", toy, "-o", tmp_path / "out")
+        assert result.code == 1 and message in result.err and result.err.count("\n") == 1, result.err

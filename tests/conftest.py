@@ -1,0 +1,33 @@
+"""What all tests share: where the data packs lie, and how many threads a worker may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; threads on top would only wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of the data packs, with `train` and `val` in it; the test is skipped where there is none.
+
+    It is $ANYMASK_SHARED_DATA, or else shared/data beside the checkout.
+    """
+    folder = Path(os.environ.get("ANYMASK_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no data packs in {folder}; set ANYMASK_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder of the example photos."""
+    return ROOT / "examples" / "photos"

@@ -1,0 +1,103 @@
+"""RLE goes both ways, in both forms, as pycocotools and the reference write it; a broken record is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pycocotools import mask as coco
+from reference import amg
+
+from anymask.errors import DataError
+from anymask.task import rle
+
+SHAPES = [(1, 1), (1, 17), (17, 1), (2, 3), (40, 33), (333, 481)]
+
+
+def draw_masks(shape: tuple[int, int]) -> Iterator[NDArray[np.bool_]]:
+    """Empty, full, noise of several densities, and blobs."""
+    rng = np.random.default_rng(0)
+    yield np.zeros(shape, bool)
+    yield np.ones(shape, bool)
+    for share in (0.1, 0.5, 0.9):
+        yield rng.random(shape) < share
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    yield (x - shape[1] / 2) ** 2 + (y - shape[0] / 2) ** 2 < (min(shape) / 3) ** 2
+    yield (x // 5 + y // 7) % 2 == 0
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_masks_survive(shape: tuple[int, int]) -> None:
+    for mask in draw_masks(shape):
+        for record in (rle.encode(mask), rle.to_uncompressed(mask)):
+            record = json.loads(json.dumps(record))
+            assert record["size"] == list(shape)
+            back = rle.decode(record)
+            assert back.dtype == bool
+            assert np.array_equal(back, mask)
+            assert rle.area(record) == mask.sum()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_compressed_is_what_pycocotools_writes(shape: tuple[int, int]) -> None:
+    for mask in draw_masks(shape):
+        theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+        assert rle.encode(mask) == {"size": list(shape), "counts": theirs["counts"].decode()}
+        assert rle.encode(mask.astype(np.int64)) == rle.encode(mask)
+        assert np.array_equal(rle.decode(theirs), mask)  # counts as bytes
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_uncompressed_is_what_the_reference_writes(shape: tuple[int, int]) -> None:
+    masks = list(draw_masks(shape))
+    theirs = amg.mask_to_rle_pytorch(torch.tensor(np.stack(masks)))
+    for mask, record in zip(masks, theirs, strict=True):
+        ours = rle.to_uncompressed(mask)
+        assert ours == record
+        assert np.array_equal(amg.rle_to_mask(ours), mask)
+        assert amg.area_from_rle(ours) == rle.area(ours)
+        assert amg.coco_encode_rle(ours) == rle.encode(mask)
+
+
+def test_empty_runs_are_read() -> None:
+    """A first run of no background, and a run of nothing between two, are both legal."""
+    assert rle.decode({"size": [2, 2], "counts": [0, 4]}).all()
+    assert rle.decode({"size": [2, 2], "counts": [1, 1, 0, 2]}).tolist() == [[False, True], [True, True]]
+
+
+GOOD = rle.encode(np.random.default_rng(0).random((20, 20)) < 0.5)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        None,
+        "a string",
+        {},
+        {"size": [2, 2]},
+        {"counts": "04"},
+        {"size": [2, 2], "counts": [3]},
+        {"size": [2, 2], "counts": [3, 2]},
+        {"size": [2, 2], "counts": [5, -1]},
+        {"size": [2, 2], "counts": ["4"]},
+        {"size": [2, 2], "counts": None},
+        {"size": [2, 2], "counts": 4},
+        {"size": [4], "counts": [4]},
+        {"size": None, "counts": [4]},
+        {"size": ["2", 2], "counts": "04"},
+        {"size": [-2, -2], "counts": [4]},
+        {"size": [2, 2], "counts": "é"},
+        {"size": [2, 2], "counts": ""},
+        {"size": [20, 21], "counts": GOOD["counts"]},
+        {"size": [20, 19], "counts": GOOD["counts"]},
+        {"size": [20, 20], "counts": GOOD["counts"][: len(GOOD["counts"]) // 2]},
+        {"size": [20, 20], "counts": GOOD["counts"] + "1"},
+    ],
+)
+def test_a_broken_record_is_refused(record: rle.RLE) -> None:
+    with pytest.raises(DataError):
+        rle.decode(record)

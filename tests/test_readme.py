@@ -1,0 +1,65 @@
+"""The README: its Python runs, its commands run, its pictures exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from anymask.cli.main import run
+from anymask.model.weights import find_weights
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    anymask ")]
+
+needs_nano = pytest.mark.skipif(find_weights("nano") is None, reason="the packaged weights are not there")
+
+
+@needs_nano
+def test_the_python_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["masks"].shape == (3, 300, 451)
+    assert names["everything"], "everything finds something in the photo"
+
+
+@needs_nano
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("anymask segment", "anymask everything"))])
+def test_the_commands_run(command, monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(command, comments=True)
+    words[words.index("-o") + 1] = str(tmp_path)
+    if "--preset" in words:  # as few points as will do
+        monkeypatch.setattr("anymask.predict.automask.presets.PRESETS", {"objects": {"points_per_side": 3}})
+    monkeypatch.setattr(sys, "argv", words)
+    run_quietly()
+    assert list(tmp_path.glob("*_overlay.jpg"))
+
+
+def run_quietly():
+    try:
+        run()
+    except SystemExit as stop:
+        assert not stop.code
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("anymask train", "anymask eval"))])
+def test_the_verbs_and_options_of_the_longer_ones_exist(command, monkeypatch, capsys):
+    words = shlex.split(command, comments=True)
+    verb = words[1:3] if words[1] == "eval" else words[1:2]
+    monkeypatch.setattr(sys, "argv", ["anymask", *verb, "--help"])
+    run_quietly()
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in words if word.startswith("-"))
+
+
+def test_links_and_pictures_exist():
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert targets
+    assert [t for t in targets if not (ROOT / t).exists()] == []
