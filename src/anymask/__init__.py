@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import AnymaskError as AnymaskError
+    from .model.registry import build_sam as build_sam
+    from .model.registry import build_sam_vit_b as build_sam_vit_b
+    from .model.registry import build_sam_vit_h as build_sam_vit_h
+    from .model.registry import build_sam_vit_l as build_sam_vit_l
     from .model.registry import sam_model_registry as sam_model_registry
     from .model.sam import Sam as Sam
     from .model.weights import load_model as load_model
     from .predict.automask.generator import SamAutomaticMaskGenerator as SamAutomaticMaskGenerator
     from .predict.predictor import SamPredictor as SamPredictor
     from .predict.refine import Refinement as Refinement
+    from .predict.transform import ResizeLongestSide as ResizeLongestSide
     from .task.image import read_image as read_image
     from .task.prompts import Prompt as Prompt
 
@@ -22,9 +27,14 @@ _HOMES = {
     "AnymaskError": "errors",
     "Prompt": "task.prompts",
     "Refinement": "predict.refine",
+    "ResizeLongestSide": "predict.transform",
     "Sam": "model.sam",
     "SamAutomaticMaskGenerator": "predict.automask.generator",
     "SamPredictor": "predict.predictor",
+    "build_sam": "model.registry",
+    "build_sam_vit_b": "model.registry",
+    "build_sam_vit_h": "model.registry",
+    "build_sam_vit_l": "model.registry",
     "load_model": "model.weights",
     "read_image": "task.image",
     "sam_model_registry": "model.registry",

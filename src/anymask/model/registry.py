@@ -131,3 +131,7 @@ def _builder(name: str) -> Callable[..., Any]:
 sam_model_registry: dict[str, Callable[..., Any]] = {name: _builder(name) for name in MODELS}
 """name to builder, as in `segment-anything`: sam_model_registry["vit_b"](checkpoint="sam_vit_b_01ec64.pth")"""
 sam_model_registry["default"] = sam_model_registry["vit_h"]
+
+build_sam = build_sam_vit_h = sam_model_registry["vit_h"]
+build_sam_vit_l = sam_model_registry["vit_l"]
+build_sam_vit_b = sam_model_registry["vit_b"]
