@@ -11,7 +11,7 @@ export PIP_ROOT_USER_ACTION := ignore
 .PHONY: demo test test-all lint format clean
 
 demo: .venv/installed
-	@$(BIN)/anymask segment examples/photos/chelsea.jpg --point 240,150 -o demo
+	@$(BIN)/anymask segment examples/photos/astronaut.jpg --point 220,300 -o demo
 	@$(BIN)/anymask everything examples/photos/coffee.jpg -o demo
 	@echo "Done. The pictures and the masks are in $(CURDIR)/demo"
 

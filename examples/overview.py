@@ -1,4 +1,4 @@
-"""Make the picture of the README: one click on a cat, and everything on a table. Usage: overview.py [OUT.jpg]"""
+"""Make the picture of the README: a click, a box, and everything. Usage: overview.py [OUT.jpg]"""
 
 import sys
 from pathlib import Path
@@ -15,12 +15,11 @@ PHOTOS = Path(__file__).parent / "photos"
 HEIGHT = 300
 
 
-def one_click(model, name, *clicks):
-    """The overlay of an object that was clicked on."""
+def one_object(model, name, prompt):
+    """The overlay of an object that was pointed at."""
     image = read_image(PHOTOS / name)
     predictor = SamPredictor(model)
     predictor.set_image(image)
-    prompt = Prompt(list(clicks))
     result = predictor.predict_many([prompt])[0]
     return overlay(image, [clean(result.masks[result.scores.argmax()])], prompt)
 
@@ -43,7 +42,11 @@ def beside(*pictures):
 
 if __name__ == "__main__":
     nano = load_model("nano")
-    picture = beside(one_click(nano, "chelsea.jpg", (240, 150)), everything(nano, "coffee.jpg"))
+    picture = beside(
+        one_object(nano, "astronaut.jpg", Prompt([(220, 300)])),
+        one_object(nano, "chelsea.jpg", Prompt(box=(20, 5, 430, 298))),
+        everything(nano, "coffee.jpg"),
+    )
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "overview.jpg")
     out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(out, quality=90)

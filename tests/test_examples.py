@@ -9,13 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from anymask.model.weights import find_weights
-
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_weights("nano") is None, reason="the packaged weights are not there")
 def test_overview(tmp_path):
     out = tmp_path / "overview.jpg"
     subprocess.run([sys.executable, EXAMPLES / "overview.py", out], check=True, cwd=tmp_path)

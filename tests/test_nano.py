@@ -8,16 +8,26 @@ from anymask.dataset.sa1b import open_folder
 from anymask.evaluation import boxes, points
 from anymask.model.checkpoint import read_card
 from anymask.model.weights import find_weights, load_model
+from anymask.predict.automask.presets import preset_generator
 from anymask.predict.predictor import SamPredictor
 
 WEIGHTS = find_weights("nano")
-pytestmark = pytest.mark.skipif(WEIGHTS is None, reason="the packaged weights are not there")
 
 
 def test_the_file_is_small_and_says_what_it_is():
     assert WEIGHTS.stat().st_size <= 24e6
     card = read_card(WEIGHTS)
     assert {"data", "licence", "recipe", "scores"} <= card.keys()
+    scores = card["scores"]["coco_mval_val"]
+    assert scores["1 click, best-scored mask, mean IoU"] >= 0.42
+    assert scores["box, single mask, mean IoU"] >= 0.72
+
+
+def test_everything_finds_the_cup(photos):
+    """With the thresholds that the registry has for it: a few masks on a simple photo, one of them the cup's."""
+    records = preset_generator(load_model("nano"), points_per_side=6).generate(photos / "coffee.jpg")
+    assert records
+    assert any(record["segmentation"][170, 300] for record in records)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 AnymaskError
 ├── ImageError        an image that cannot be read or used
+│   └── NoImageError       masks were asked for before an image was set
 ├── PromptError       points, boxes or masks that make no prompt
 ├── ModelError
 │   ├── UnknownModelError   a name that is not in the registry
@@ -19,6 +20,10 @@ class AnymaskError(Exception):
 
 class ImageError(AnymaskError, ValueError):
     """An image that cannot be read or used."""
+
+
+class NoImageError(ImageError, RuntimeError):
+    """Masks were asked for before an image was set."""
 
 
 class PromptError(AnymaskError, ValueError):

@@ -13,6 +13,15 @@ from typing import Any
 from .errors import AnymaskError, OutputError
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder for results. Raises OutputError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made a folder ({error.strerror}); name another with -o") from None
+    return path
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed, on failure it is removed.

@@ -10,6 +10,7 @@ from PIL import Image
 
 from anymask.cli import everything as verb
 from anymask.predict.automask import presets
+from anymask.predict.automask.generator import SamAutomaticMaskGenerator
 from anymask.task import rle
 
 
@@ -47,21 +48,21 @@ def test_a_photo_gives_pictures_and_a_record(anymask, toy, photo, tmp_path):
 
 def test_a_folder_goes_on_where_it_stopped(anymask, toy, folder, tmp_path, monkeypatch):
     done = []
-    plain = verb._one
+    plain = SamAutomaticMaskGenerator.generate
 
-    def watched(photo, *arguments):
+    def watched(self, *arguments):
         if len(done) == 2:
             raise KeyboardInterrupt
-        done.append(photo.name)
-        return plain(photo, *arguments)
+        done.append(1)
+        return plain(self, *arguments)
 
-    monkeypatch.setattr(verb, "_one", watched)
+    monkeypatch.setattr(SamAutomaticMaskGenerator, "generate", watched)
     command = ("everything", folder, "--model", toy, "-o", tmp_path / "out")
     assert anymask(*command).code == 130
-    assert done == ["a.png", "b.png"]
-    done[:] = ["", "", ""]
+    assert {p.name for p in (tmp_path / "out").glob("*.json")} == {"a.json", "b.json"}
+    done[:] = [0, 0, 0]
     assert anymask(*command).code == 0
-    assert done[3:] == ["c.jpg", "c.png"]
+    assert len(done) == 3 + 2, "the two that were left"
     names = {p.name for p in (tmp_path / "out").glob("*.json")}
     assert names == {"a.json", "b.json", "c.jpg.json", "c.png.json"}, "photos that share a stem keep apart"
     assert not list((tmp_path / "out").glob(".*")), "nothing temporary is left"
@@ -80,9 +81,30 @@ def test_cutouts_of_each_mask_on_demand(anymask, toy, photo, tmp_path):
 def test_other_settings_do_a_photo_anew(anymask, toy, folder, tmp_path, monkeypatch):
     monkeypatch.setitem(presets.PRESETS, "parts", presets.PRESETS["objects"])
     command = ("everything", folder / "a.png", "--model", toy, "-o", tmp_path / "out", "--json")
-    assert anymask(*command).out and not anymask(*command).out
-    assert anymask(*command, "--preset", "parts").out
-    assert anymask(*command, "--preset", "parts", "--again").out
+
+    def done_before(*options):
+        return json.loads(anymask(*command, *options).out)["done_before"]
+
+    assert [done_before(), done_before()] == [False, True]
+    assert not done_before("--preset", "parts") and done_before("--preset", "parts")
+    assert not done_before("--preset", "parts", "--again")
+    Image.new("RGB", (70, 50), "red").save(folder / "a.png")
+    assert not done_before("--preset", "parts"), "another picture under the same name"
+    (tmp_path / "out" / "a_overlay.jpg").unlink()
+    assert not done_before("--preset", "parts"), "a picture of the results is gone"
+
+
+def test_labels_of_others_are_not_replaced(anymask, toy, folder, tmp_path):
+    labels = folder / "a.json"
+    labels.write_text('{"annotations": []}')
+    inside = anymask("everything", folder, "--model", toy, "-o", folder)
+    assert inside.code == 2 and "among the photos" in inside.err
+    single = anymask("everything", folder / "a.png", "--model", toy, "-o", folder)
+    assert single.code == 1 and "was not written by anymask" in single.err
+    segment = anymask("segment", folder / "a.png", "--point", "9,9", "--model", toy, "-o", folder)
+    assert segment.code == 1 and "was not written by anymask" in segment.err
+    assert labels.read_text() == '{"annotations": []}'
+    assert {p.name for p in folder.iterdir()} == {"a.json", "a.png", "b.png", "c.jpg", "c.png", "notes.txt"}
 
 
 def test_a_bad_file_is_reported_at_the_end_and_does_not_end_the_run(anymask, toy, folder, tmp_path):

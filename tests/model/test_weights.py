@@ -359,7 +359,7 @@ def test_packaged_weights_that_are_missing_are_named(packaged: Path) -> None:
 
 def test_the_weights_inside_the_package_load() -> None:
     if find_weights("nano") is None:
-        pytest.skip("no weights inside the package")
+        pytest.fail("no weights inside the package")
     sam = load_model()
     assert sam.config == MODELS["nano"].config
     assert sam.weights_hash

@@ -99,6 +99,43 @@ def test_set_torch_image_equals_the_reference(pair):
         ours.set_torch_image(torch.rand(1, 3, 40, 63), (80, 128))
 
 
+def test_an_image_squeezed_into_the_square_equals_the_reference(pair):
+    image = torch.rand(1, 3, 64, 64) * 255
+    results = []
+    for predictor in pair:
+        predictor.set_torch_image(image, (80, 128))
+        results.append(predictor.predict(box=np.array([10, 10, 60, 50]), return_logits=True)[0])
+    assert pair[1].input_size == (64, 64)
+    np.testing.assert_allclose(*results, atol=1e-4, rtol=1e-4)
+
+
+def test_labels_of_every_kind_equal_the_reference(pair, photo):
+    points = torch.tensor([[[20.0, 30], [5, 5]]])
+    for labels in (torch.tensor([[True, False]]), torch.tensor([[1, 0]], dtype=torch.uint8), torch.tensor([[1.0, -1]])):
+        results = []
+        for predictor in pair:
+            predictor.set_image(photo)
+            results.append(predictor.predict_torch(points, labels.float() if predictor is pair[0] else labels)[2])
+        torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
+
+
+def test_an_embedding_may_be_kept_and_set_again(pair, photo):
+    _, ours = pair
+    ours.set_image(photo)
+    kept, expected = ours.embedding, ours.predict([[20, 30]], [1])[2]
+    ours.set_image(photo[::-1])
+    ours.set_embedding(kept)
+    np.testing.assert_array_equal(ours.predict([[20, 30]], [1])[2], expected)
+    with pytest.raises(ImageError, match="one image"):
+        ours.set_embedding(ours.model.encode(torch.zeros(1, 3, 64, 64)))
+
+
+def test_the_size_before_padding_equals_the_reference(pair):
+    for shape in ((480, 640), (33, 1), (1000, 777)):
+        theirs = pair[0].transform.get_preprocess_shape(*shape, 1024)
+        assert pair[1].transform.get_preprocess_shape(*shape, 1024) == theirs
+
+
 def test_many_ragged_prompts_equal_one_call_each(pair, photo):
     _, ours = pair
     ours.set_image(photo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..errors import AnymaskError, ImageError
+from ..errors import AnymaskError, ImageError, OutputError
 from .models import load
 
 if TYPE_CHECKING:
@@ -41,33 +42,33 @@ def everything(
     stopped; a file that fails is reported at the end, and the exit code is then 3.
     """
     photos = _photos(source)
-    from .results import output_folder
-
-    folder = output_folder(out)
+    if source.is_dir() and out.resolve() == source.resolve():
+        raise typer.BadParameter(f"-o {out}: results would lie among the photos; name another folder")
+    from ..files import make_folder
     from ..predict.automask.presets import preset_generator
 
     sam = load(model, device)
     generator = preset_generator(sam, preset, output_mode="coco_rle")
     settings = {"model": sam.config.name, "weights": sam.weights_hash, "preset": preset, "cutouts": cutouts}
+    settings["options"] = generator.options
+    folder = make_folder(out)
     failed: list[str] = []
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     with _progress(console) as progress:
         files = progress.add_task("photos", total=len(photos), visible=len(photos) > 1)
         points = progress.add_task("points", total=None)
         for photo, stem in photos.items():
-            record_path = folder / f"{stem}.json"
-            if again or not _is_done(record_path, settings):
-                try:
-                    summary = _one(photo, stem, generator, settings, folder, _update(progress, points))
-                except AnymaskError as error:
-                    if source.is_file():
-                        raise
-                    failed.append(str(error))
-                else:
-                    _report(summary, as_json)
+            try:
+                summary = _one(photo, stem, generator, settings, folder, _update(progress, points), again)
+            except (AnymaskError, MemoryError) as error:
+                if source.is_file() or isinstance(error, OutputError):
+                    raise
+                failed.append(str(error) or f"{photo}: not enough memory")
+            else:
+                _report(summary, as_json)
             progress.advance(files)
     for line in failed:
-        console.print(f"failed: {line}", soft_wrap=True, markup=False)
+        console.print(f"failed: {line}", soft_wrap=True)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -80,19 +81,23 @@ def _photos(source: Path) -> dict[Path, str]:
         raise ImageError(f"{source}: no such file or folder; check the path")
     if not source.is_dir():
         return {source: source.stem}
-    photos = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    try:
+        photos = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    except OSError as error:
+        raise ImageError(f"{source}: cannot be read ({error.strerror}); check its permissions") from None
     if not photos:
         raise ImageError(f"{source}: holds no photos; expected files such as {', '.join(IMAGE_SUFFIXES)}")
     stems = [photo.stem for photo in photos]
     return {photo: photo.name if stems.count(photo.stem) > 1 else photo.stem for photo in photos}
 
 
-def _is_done(record: Path, settings: dict[str, Any]) -> bool:
-    """Whether an earlier run with the same settings finished this photo; its record is written last."""
+def _done(record: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The record of an earlier run that finished this photo with these settings; it is written last."""
     try:
-        return bool(json.loads(record.read_text())["anymask"] == settings)
+        found = json.loads(record.read_text(encoding="utf-8"))
+        return found if found["anymask"] == settings else None
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 def _one(
@@ -102,21 +107,31 @@ def _one(
     settings: dict[str, Any],
     folder: Path,
     update: Callable[[int, int], None],
+    again: bool,
 ) -> dict[str, Any]:
-    """Do one photo and write its results; return what `--json` prints."""
+    """Do one photo and write its results, unless that was done before; return what `--json` prints."""
     from ..predict.render import cutout
     from ..task import rle
     from ..task.image import read_image
-    from .results import sa1b_record, write_common, write_image
+    from .results import common_files, keep_foreign, sa1b_record, write_common, write_image
 
     pixels = read_image(photo)
+    settings = {**settings, "image": hashlib.sha256(pixels.tobytes()).hexdigest()[:16]}
+    files = common_files(folder, stem)
+    earlier = None if again else _done(Path(files["record"]), settings)
+    if earlier and all(Path(file).exists() for file in files.values()):
+        return {"image": str(photo), "masks": len(earlier["annotations"]), "done_before": True, "files": files}
+    keep_foreign(Path(files["record"]))
     records = generator.generate(pixels, update)
-    masks = [rle.decode(record["segmentation"]) for record in records]
+    masks = rle.Decoded([record["segmentation"] for record in records])
+    cutouts = folder / f"{stem}_cutouts"
+    for stale in cutouts.glob("[0-9][0-9][0-9].png"):
+        stale.unlink()
     if settings["cutouts"]:
         for i, mask in enumerate(masks):
-            write_image(folder / f"{stem}_cutouts" / f"{i + 1:03}.png", cutout(pixels, mask))
-    files = write_common(folder, stem, pixels, masks, sa1b_record(photo, pixels, records, settings))
-    return {"image": str(photo), "masks": len(records), "files": files}
+            write_image(cutouts / f"{i + 1:03}.png", cutout(pixels, mask))
+    write_common(folder, stem, pixels, masks, sa1b_record(photo, pixels, records, settings))
+    return {"image": str(photo), "masks": len(records), "done_before": False, "files": files}
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:
@@ -124,8 +139,9 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         json.dump(summary, sys.stdout)
         print(flush=True)
     else:
-        Console(highlight=False).print(
-            f"{summary['image']}: {summary['masks']} masks, {summary['files']['overlay']}", soft_wrap=True
+        note = " (done before; --again does it anew)" if summary["done_before"] else ""
+        Console(highlight=False, markup=False).print(
+            f"{summary['image']}: {summary['masks']} masks, {summary['files']['overlay']}{note}", soft_wrap=True
         )
 
 

@@ -38,6 +38,3 @@ def run() -> None:
     except AnymaskError as error:
         print(f"anymask: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("anymask: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(130)

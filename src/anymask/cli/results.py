@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,17 @@ from ..predict.render import label_map, overlay
 from ..task.prompts import Prompt
 
 
-def output_folder(path: Path) -> Path:
-    """Make the folder for results. Raises OutputError where that cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be made a folder ({error.strerror}); name another with -o") from None
-    return path
-
-
 def write_image(path: Path, pixels: NDArray[Any]) -> Path:
     """Write a picture whose kind the suffix tells, whole or not at all."""
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary, quality=92)
     return path
+
+
+def common_files(out: Path, stem: str) -> dict[str, str]:
+    """Where the results of one image lie."""
+    names = {"overlay": f"{stem}_overlay.jpg", "labels": f"{stem}_labels.png", "record": f"{stem}.json"}
+    return {kind: str(out / name) for kind, name in names.items()}
 
 
 def write_common(
@@ -41,13 +39,23 @@ def write_common(
     prompt: Prompt | None = None,
 ) -> dict[str, str]:
     """Write the overlay, the label map and, last, the record, which says that the image is done."""
-    files = {
-        "overlay": write_image(out / f"{stem}_overlay.jpg", overlay(image, masks, prompt)),
-        "labels": write_image(out / f"{stem}_labels.png", label_map(masks, (image.shape[0], image.shape[1]))),
-        "record": out / f"{stem}.json",
-    }
+    files = common_files(out, stem)
+    write_image(Path(files["overlay"]), overlay(image, masks, prompt))
+    write_image(Path(files["labels"]), label_map(masks, (image.shape[0], image.shape[1])))
     write_json(files["record"], record)
-    return {kind: str(path) for kind, path in files.items()}
+    return files
+
+
+def keep_foreign(path: Path) -> None:
+    """Raise OutputError where a file is no record of ours: somebody's labels, perhaps."""
+    if not path.exists():
+        return
+    try:
+        ours = "anymask" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise OutputError(f"{path}: exists and was not written by anymask; name another folder with -o")
 
 
 def sa1b_record(

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from .models import load
 
@@ -53,7 +54,7 @@ def _score(protocol: ModuleType, data: Path, model: str, device: str, as_json: b
         json.dump({"data": str(data), "model": model, **metrics}, sys.stdout, indent=2)
         print()
         return
-    table = Table("metric", "value", title=f"{model} on {data.name}")
+    table = Table("metric", "value", title=Text(f"{model} on {data.name}"))
     for name, value in metrics.items():
         table.add_row(name, f"{value:.0f}" if name == "objects" else f"{value:.3f}")
     Console().print(table)

@@ -116,13 +116,13 @@ def _write(
     """Choose, clean and write the masks; return what was written and the figures of each mask."""
     import numpy as np
 
-    from ..files import replacing
+    from ..files import make_folder, replacing
     from ..predict.render import cutout
     from ..task import rle
     from ..task.ambiguity import choose
     from ..task.boxes import mask_boxes, xyxy_to_xywh
     from ..task.regions import clean
-    from .results import output_folder, sa1b_record, write_common, write_image
+    from .results import keep_foreign, sa1b_record, write_common, write_image
 
     best = choose(prediction.scores, prediction.masks.sum(axis=(1, 2)), pick)
     others = [i for i in np.argsort(-prediction.scores) if i != best] if all_masks else []
@@ -138,9 +138,12 @@ def _write(
         }
         for i, mask in zip(order, masks, strict=True)
     ]
-    folder, stem = output_folder(out), source.stem
+    folder, stem = make_folder(out), source.stem
     settings = {"model": predictor.model.config.name, "weights": predictor.model.weights_hash}
-    files = {}
+    files: dict[str, str] = {}
+    keep_foreign(folder / f"{stem}.json")
+    for stale in (2, 3):
+        (folder / f"{stem}_cutout_{stale}.png").unlink(missing_ok=True)
     for rank, mask in enumerate(masks):
         name = f"{stem}_cutout.png" if rank == 0 else f"{stem}_cutout_{rank + 1}.png"
         files["cutout" if rank == 0 else f"cutout_{rank + 1}"] = str(write_image(folder / name, cutout(pixels, mask)))
@@ -154,7 +157,7 @@ def _write(
 
 
 def _print(summary: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for i, mask in enumerate(summary["masks"]):
         x, y, w, h = mask["bbox"]
         console.print(f"mask {i + 1}: score {mask['predicted_iou']:.2f}, {mask['area']:,} px, at {x},{y} of {w}×{h}")

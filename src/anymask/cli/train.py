@@ -23,7 +23,7 @@ def train(
     from ..training.loop import train as run
 
     plan = read_recipe(recipe, changes or [])
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
 
     def report(step: int, figures: dict[str, float]) -> None:
         left = (plan.steps - step) * figures["seconds"] / 60

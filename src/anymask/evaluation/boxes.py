@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from ..dataset.sa1b import Sample
+from ..errors import DataError
 from ..predict.predictor import SamPredictor
 from ..task.boxes import mask_boxes
 from ..task.metrics import iou
@@ -39,7 +40,9 @@ def evaluate(predictor: SamPredictor, samples: Iterable[Sample]) -> Iterator[dic
 
 
 def summarise(figures: Sequence[dict[str, float]]) -> Iterator[tuple[str, float]]:
-    """Means over all objects."""
+    """Means over all objects. Raises DataError for no objects."""
+    if not figures:
+        raise DataError("the data hold no masks to score; expected at least one that is not empty")
     yield "box, single mask, mean IoU", float(np.mean([f["single"] for f in figures]))
     yield "box, best-scored of three, mean IoU", float(np.mean([f["scored"] for f in figures]))
     yield "box, best of three, mean IoU", float(np.mean([f["oracle"] for f in figures]))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from ..dataset.sa1b import Sample
+from ..errors import DataError
 from ..predict.predictor import SamPredictor
 from ..task.clicks import centre_click
 from ..task.metrics import iou
@@ -37,10 +38,12 @@ def evaluate(predictor: SamPredictor, samples: Iterable[Sample]) -> Iterator[dic
 
 
 def summarise(figures: Sequence[dict[str, float]]) -> Iterator[tuple[str, float]]:
-    """Means over all objects, and the correlation of predicted with true IoU."""
+    """Means over all objects, and the correlation of predicted with true IoU. Raises DataError for no objects."""
+    if not figures:
+        raise DataError("the data hold no masks to score; expected at least one that is not empty")
     yield "1 click, best-scored mask, mean IoU", float(np.mean([f["scored"] for f in figures]))
     yield "1 click, best of three, mean IoU", float(np.mean([f["oracle"] for f in figures]))
-    if len(figures) > 1:
-        pairs = np.array([[f["predicted"], f["scored"]] for f in figures]).T
+    pairs = np.array([[f["predicted"], f["scored"]] for f in figures]).T
+    if (pairs.std(axis=1) > 0).all():
         yield "correlation of predicted with true IoU", float(np.asarray(np.corrcoef(pairs))[0, 1])
     yield "objects", float(len(figures))

@@ -33,7 +33,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: RelativeBias | None = None,
         mask = keys[:, None, None, :]
     if q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad:
         # On CPUs the backward pass of the bfloat16 kernel takes two to three times as long as that of float32.
-        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask).to(q.dtype)
+        if mask is not None and mask.is_floating_point():
+            mask = mask.float()
+        with torch.autocast("cpu", enabled=False):
+            return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask).to(q.dtype)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 

@@ -93,6 +93,8 @@ class SamConfig:
     """hidden width of the IoU head"""
     draw_prompts: bool = False
     """also draw clicks, box and mask as maps into the dense prompt embedding"""
+    pad_black: bool = False
+    """pad images with black before they are normalised, rather than with the mean colour after"""
     pixel_mean: tuple[float, float, float] = field(default=(123.675, 116.28, 103.53))
     """mean of the RGB channels, of 255"""
     pixel_std: tuple[float, float, float] = field(default=(58.395, 57.12, 57.375))

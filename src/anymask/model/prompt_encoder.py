@@ -92,7 +92,7 @@ class PromptEncoder(nn.Module):
         coords = torch.zeros(count, 0, 2, device=device)
         labels = torch.zeros(count, 0, dtype=torch.long, device=device)
         if points is not None:
-            coords, labels = points
+            coords, labels = points[0], points[1].long()
             if boxes is None:
                 coords = torch.cat([coords, coords.new_zeros(count, 1, 2)], dim=1)
                 labels = torch.cat([labels, labels.new_full((count, 1), Label.NOT_A_POINT)], dim=1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -27,8 +27,8 @@ class Entry:
     """of the file at `url`"""
     packaged: bool = False
     """whether the weights are inside the package"""
-    everything: tuple[float, float] = (0.88, 0.95)
-    """predicted IoU and stability that a mask of "everything" must have, as suits the model's calibration"""
+    everything: Mapping[str, float] = field(default_factory=dict)
+    """options of the mask generator that suit the model's calibration, where those of the paper do not"""
 
     @property
     def file_name(self) -> str:
@@ -40,10 +40,18 @@ _META = "https://dl.fbaipublicfiles.com/segment_anything/"
 
 _ENTRIES = [
     Entry(
-        SamConfig("nano", LightConfig(size=512), draw_prompts=True, pixel_mean=(127.0,) * 3, pixel_std=(128.0,) * 3),
+        SamConfig(
+            "nano",
+            LightConfig(size=512),
+            draw_prompts=True,
+            pad_black=True,
+            pixel_mean=(127.0,) * 3,
+            pixel_std=(128.0,) * 3,
+        ),
         "EfficientNet-Lite0 with SAM's decoder; inside the package, made for CPUs",
-        "see the model card",
+        "non-commercial, see its card",
         packaged=True,
+        everything={"pred_iou_thresh": 0.35, "stability_score_thresh": 0.6, "stability_score_offset": 0.25},
     ),
     Entry(
         SamConfig("vit_b", ViTConfig(width=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11))),

@@ -76,10 +76,12 @@ class Sam(nn.Module):
         """The frame of an image of this size in this model."""
         return ImageFrame(height, width, self.config.encoder.size)
 
-    def preprocess(self, x: Tensor) -> Tensor:
-        """Normalise ...×3×h×w pixels of 0 to 255 and pad them to the model's square."""
-        x = (x - self.pixel_mean) / self.pixel_std
-        return self.frame(*x.shape[-2:]).pad_image(x)
+    def preprocess(self, x: Tensor, size: int | None = None) -> Tensor:
+        """Normalise ...×3×h×w pixels of 0 to 255 and pad them to a square of `size`, by default the model's."""
+        frame = ImageFrame(x.shape[-2], x.shape[-1], size or self.config.encoder.size)
+        if self.config.pad_black:
+            return (frame.pad_image(x) - self.pixel_mean) / self.pixel_std
+        return frame.pad_image((x - self.pixel_mean) / self.pixel_std)
 
     def encode(self, pixels: Tensor) -> ImageEmbedding:
         """Embed B×3×S×S preprocessed images, once for any number of prompts."""

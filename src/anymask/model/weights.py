@@ -108,21 +108,27 @@ def load_model(model: str | Path = "nano", device: str | None = None, progress: 
 
     Raises UnknownModelError, CheckpointError, DownloadError, and ConfigError for a device that is not there.
     """
-    import torch
-
     from .checkpoint import build_model, open_model
 
-    try:
-        torch.empty(0, device=device or "cpu")
-    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {device!r} cannot be used here ({reason}); expected cpu, cuda, mps") from error
+    device = checked_device(device or "cpu")
     if _is_path(model):
         sam = open_model(Path(model).expanduser())
     else:
         weights = _weights(str(model), progress)
         sam = build_model(entry(str(model)).config, weights)
-    return sam.to(device or "cpu")
+    return sam.to(device)
+
+
+def checked_device(device: str) -> str:
+    """The name of a device that can be used here. Raises ConfigError for any other."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {device!r} cannot be used here ({reason}); expected cpu, cuda, mps") from error
+    return device
 
 
 def _is_path(model: str | Path) -> bool:

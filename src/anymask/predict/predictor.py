@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import ImageError, PromptError
+from ..errors import ImageError, NoImageError, PromptError
 from ..model.sam import ImageEmbedding, Sam
 from ..task.frame import ImageFrame
 from ..task.image import read_image
@@ -37,6 +37,7 @@ class SamPredictor:
         self.model = sam_model
         self.transform = ResizeLongestSide(sam_model.config.encoder.size)
         self._embedding: ImageEmbedding | None = None
+        self._input_size: tuple[int, int] | None = None
 
     # the image
 
@@ -46,7 +47,11 @@ class SamPredictor:
 
         `image_format` is the order of an array's channels, "RGB" or "BGR". Raises ImageError for what is no image.
         """
-        pixels = read_image(image, image_format)
+        self.set_pixels(read_image(image, image_format))
+
+    @torch.no_grad()
+    def set_pixels(self, pixels: NDArray[np.uint8]) -> None:
+        """Embed an H×W×3 uint8 RGB image of any shape, as `read_image` gives it."""
         frame = self.model.frame(*pixels.shape[:2])
         resized = torch.from_numpy(frame.resize_image(pixels)).to(self.device)
         self._embed(resized.permute(2, 0, 1)[None].float(), frame)
@@ -65,17 +70,24 @@ class SamPredictor:
 
     def _embed(self, pixels: Tensor, frame: ImageFrame) -> None:
         self.reset_image()
+        self._input_size = (pixels.shape[-2], pixels.shape[-1])
         self._embedding = replace(self.model.encode(self.model.preprocess(pixels)), frames=(frame,))
 
     def reset_image(self) -> None:
         """Forget the image."""
-        self._embedding = None
+        self._embedding = self._input_size = None
+
+    def set_embedding(self, embedding: ImageEmbedding) -> None:
+        """Go on with an image that was embedded before: `embedding`, as this property gave it then."""
+        if len(embedding.frames) != 1 or embedding.frames[0].size != self.model.config.encoder.size:
+            raise ImageError("embedding: expected that of one image, made by this model's predictor")
+        self._embedding, self._input_size = embedding, embedding.frames[0].resized
 
     @property
     def embedding(self) -> ImageEmbedding:
-        """The embedding of the image with its frame. Raises ImageError where no image is set."""
+        """The embedding of the image with its frame. Raises NoImageError where no image is set."""
         if self._embedding is None:
-            raise ImageError("no image is set: call set_image(image) before asking for masks")
+            raise NoImageError("no image is set: call set_image(image) before asking for masks")
         return self._embedding
 
     def get_image_embedding(self) -> Tensor:
@@ -110,7 +122,11 @@ class SamPredictor:
     @property
     def input_size(self) -> tuple[int, int]:
         """(height, width) of the image in the model frame, without padding."""
-        return self.frame.resized
+        return self._input_size or self.frame.resized
+
+    def _to_full_size(self, low_res: Tensor) -> Tensor:
+        """N×M×h×w logits to N×M×H×W of the image."""
+        return self.frame.masks_to_original(low_res, self._input_size)
 
     # prompts
 
@@ -140,7 +156,7 @@ class SamPredictor:
             raise PromptError("point_labels: expected one label for each point, got none")
         prompt = Prompt(point_coords, point_labels, box, mask_input)
         low_res, iou = self._decode([prompt], multimask_output)
-        logits = self.frame.masks_to_original(low_res)[0]
+        logits = self._to_full_size(low_res)[0]
         masks = logits if return_logits else logits > self.model.mask_threshold
         return masks.cpu().numpy(), iou[0].cpu().numpy(), low_res[0].cpu().numpy()
 
@@ -164,7 +180,7 @@ class SamPredictor:
                 part = chosen[start : start + batch]
                 low_res, iou = self._decode([prompts[i] for i in part], multimask)
                 for row, i in enumerate(part):
-                    masks = self.frame.masks_to_original(low_res[row : row + 1])[0] > self.model.mask_threshold
+                    masks = self._to_full_size(low_res[row : row + 1])[0] > self.model.mask_threshold
                     results[i] = Prediction(masks.cpu().numpy(), iou[row].cpu().numpy(), low_res[row].cpu().numpy())
         return [results[i] for i in range(len(prompts))]
 
@@ -202,5 +218,5 @@ class SamPredictor:
             raise PromptError("point_labels: expected one label for each point, got none")
         points = None if point_coords is None or point_labels is None else (point_coords, point_labels)
         low_res, iou = self.model.decode_parts(self.embedding, points, boxes, mask_input, multimask_output)
-        masks = self.frame.masks_to_original(low_res)
+        masks = self._to_full_size(low_res)
         return masks if return_logits else masks > self.model.mask_threshold, iou, low_res

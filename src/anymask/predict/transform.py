@@ -43,5 +43,10 @@ class ResizeLongestSide:
         """Scale N×4 boxes of an image of `original_size` (height, width)."""
         return self.apply_coords_torch(boxes.reshape(-1, 2, 2), original_size).reshape(-1, 4)
 
+    @staticmethod
+    def get_preprocess_shape(oldh: int, oldw: int, long_side_length: int) -> tuple[int, int]:
+        """(height, width) of an image once its longer side is `long_side_length`."""
+        return ImageFrame(oldh, oldw, long_side_length).resized
+
     def _frame(self, original_size: tuple[int, ...]) -> ImageFrame:
         return ImageFrame(int(original_size[0]), int(original_size[1]), self.target_length)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from operator import index
+from collections.abc import Sequence
+from operator import index as whole
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,20 @@ def area(rle: RLE) -> int:
     return int(coco.area(_compressed(rle)))
 
 
+class Decoded(Sequence[NDArray[np.bool_]]):
+    """Masks as a sequence that decodes each when it is looked at, so that many large ones need no memory."""
+
+    def __init__(self, records: Sequence[RLE]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: Any) -> Any:
+        chosen = self._records[index]
+        return Decoded(chosen) if isinstance(index, slice) else decode(chosen)
+
+
 def to_uncompressed(mask: NDArray[np.bool_]) -> RLE:
     """Encode an H×W mask with the counts as a list of run lengths, the form that SA-1B's authors hand around."""
     flat = np.asarray(mask, bool).ravel(order="F")
@@ -57,9 +72,9 @@ def _run_lengths(flat: NDArray[np.bool_]) -> list[int]:
 def _compressed(rle: RLE) -> RLE:
     """The record in pycocotools' form, checked, for where the runs fall short that reads memory at random."""
     try:
-        height, width = (index(side) for side in rle["size"])
+        height, width = (whole(side) for side in rle["size"])
         counts = rle["counts"].encode("ascii") if isinstance(rle["counts"], str) else rle["counts"]
-        runs = _parse(counts) if isinstance(counts, bytes) else np.array([index(run) for run in counts], np.int64)
+        runs = _parse(counts) if isinstance(counts, bytes) else np.array([whole(run) for run in counts], np.int64)
     except (TypeError, KeyError, ValueError, OverflowError):
         raise DataError("a mask is not RLE: expected a record with 'size', [height, width], and 'counts'") from None
     if min(height, width, runs.min(initial=0)) < 0 or runs.sum() != height * width:

@@ -34,6 +34,7 @@ class Stage:
     """share of an ambiguous prompt's loss that all three masks bear alike, and not the best one alone"""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if min(self.steps, self.batch, self.objects) < 1 or self.size < 32 or self.size % 32:
             raise ConfigError(f"stage: expected positive counts and a size that is a multiple of 32, got {self}")
 
@@ -74,10 +75,16 @@ class Recipe:
     """steps between lines of the log"""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         if not self.stages:
-            raise ConfigError("stages: expected at least one")
+            raise ConfigError("stages: expected at least one, written [[stages]]")
         if self.lr <= 0 or self.rounds < 1:
             raise ConfigError(f"expected lr > 0 and rounds ≥ 1, got lr={self.lr} rounds={self.rounds}")
+        if min(self.save_every, self.log_every) < 1 or min(self.workers, self.warmup, self.seed) < 0:
+            raise ConfigError("expected save_every and log_every of at least 1; workers, warmup and seed not negative")
+        for name, share in self.sources.items():
+            if isinstance(share, bool) or not isinstance(share, (int, float)):
+                raise ConfigError(f"sources.{name}: expected a number, the source's share, got {share!r}")
 
     @property
     def steps(self) -> int:
@@ -100,6 +107,8 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
     try:
         _refuse_unknown(Recipe, record)
         stages = record.get("stages", [])
+        if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
+            raise ConfigError("stages: expected tables, each written [[stages]]")
         for stage in stages:
             _refuse_unknown(Stage, stage)
         return Recipe(**{**record, "stages": tuple(Stage(**stage) for stage in stages)})
@@ -131,6 +140,22 @@ def _apply(record: dict[str, Any], change: str) -> None:
         if not isinstance(record, dict):
             raise ConfigError(f"{change!r}: {parent} holds no further keys")
     record[last] = parsed
+
+
+def _check_types(config: Any) -> None:
+    """Raise ConfigError for a field whose value is of another kind than its annotation says."""
+    kinds: dict[str, tuple[type, ...]] = {
+        "int": (int,),
+        "float": (int, float),
+        "str": (str,),
+        "bool": (bool,),
+        "dict[str, float]": (dict,),
+    }
+    for field in dataclasses.fields(config):
+        value, wanted = getattr(config, field.name), kinds.get(str(field.type))
+        mistaken = isinstance(value, bool) and field.type != "bool"
+        if wanted and (mistaken or not isinstance(value, wanted)):
+            raise ConfigError(f"{field.name}: expected {field.type}, got {value!r}")
 
 
 def _refuse_unknown(kind: type, record: dict[str, Any]) -> None:

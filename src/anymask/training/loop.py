@@ -6,8 +6,9 @@ import csv
 import json
 import math
 import os
+import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from ..files import replacing
+from ..files import make_folder, replacing, write_json
 from ..model.checkpoint import load_weights, save_model
+from ..model.light import LightEncoder
 from ..model.registry import entry
 from ..model.sam import ImageEmbedding, Sam
+from ..model.weights import checked_device
 from .config import Recipe, Stage
 from .pretrained import load_lite0
 from .rollout import Targets, rollout
@@ -37,20 +40,23 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "cpu", report: Re
     would have seen.
     Raises ConfigError where `out` holds the state of another recipe.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    model = entry(recipe.model)
+    device = checked_device(device)
     torch.manual_seed(recipe.seed)
-    sam = Sam(model.config)
-    _initialise(sam, recipe)
+    sam = Sam(entry(recipe.model).config)
+    parts = [(stage, first, _views(sam, recipe, stage, first, data)) for stage, first in _stages(recipe)]
+    make_folder(out)
+    if not _state_path(out).exists():
+        _initialise(sam, recipe)
     sam.to(device).train()
     optimizer = make_optimizer(sam, recipe)
     step = _resume(sam, optimizer, recipe, out)
-    for stage, first in _stages(recipe):
+    write_json(out / "recipe.json", recipe.to_dict(), indent=2)
+    for stage, first, views in parts:
         if step >= first + stage.steps:
             continue
-        views = Views(data, recipe.sources, stage.size, stage.objects, stage.steps * stage.batch, recipe.seed + first)
         for pixels, targets in batches(views, stage.batch, (step - first) * stage.batch, recipe.workers):
-            figures = train_step(sam, optimizer, recipe, stage, step, pixels.to(device), _to(targets, device))
+            pixels, targets = [image.to(device) for image in pixels], _to(targets, device)
+            figures = train_step(sam, optimizer, recipe, stage, step, pixels, targets)
             step += 1
             if step % recipe.log_every == 0:
                 _log(out / "log.csv", step, figures)
@@ -69,10 +75,10 @@ def train_step(
     recipe: Recipe,
     stage: Stage,
     step: int,
-    pixels: Tensor,
+    pixels: Sequence[Tensor],
     targets: Targets,
 ) -> dict[str, float]:
-    """One optimiser step on B×3×S×S pixels of 0 to 255.
+    """One optimiser step on B images, 3×h×w pixels of 0 to 255 each.
 
     The encoder runs once. Each round of prompts goes back to the embedding by itself, so that memory holds one
     round at a time, and the sum of what arrives there goes back through the encoder at the end.
@@ -80,26 +86,27 @@ def train_step(
     started = time.perf_counter()
     for group in optimizer.param_groups:
         group["lr"] = group["peak_lr"] * schedule(step, recipe.steps, recipe.warmup)
-    generator = torch.Generator(pixels.device).manual_seed(recipe.seed * 1_000_003 + step)
+    generator = torch.Generator(sam.device).manual_seed(recipe.seed * 1_000_003 + step)
     optimizer.zero_grad(set_to_none=True)
-    cast = torch.autocast(pixels.device.type, torch.bfloat16) if recipe.bf16 else nullcontext()
+    cast = torch.autocast(sam.device.type, torch.bfloat16) if recipe.bf16 else nullcontext()
     with cast:
-        embedding = sam.encode((pixels - sam.pixel_mean) / sam.pixel_std)
+        embedding = sam.encode(torch.stack([sam.preprocess(image, stage.size) for image in pixels]))
         maps = (embedding.features, *embedding.fine)
         leaves = tuple(m.detach().requires_grad_() for m in maps)
         detached = ImageEmbedding(leaves[0], leaves[1:])
         rounds = []
         for figures in rollout(sam, detached, targets, stage.size, recipe.rounds, generator, stage.spread):
             (figures["loss"] / recipe.rounds).backward()
-            rounds.append({name: float(value.detach()) for name, value in figures.items()})
+            rounds.append(torch.stack([figures[name].detach() for name in ("loss", "iou", "iou_error")]))
         torch.autograd.backward(maps, [leaf.grad for leaf in leaves])
     norm = nn.utils.clip_grad_norm_(sam.parameters(), recipe.clip)
     optimizer.step()
+    table = torch.stack(rounds).tolist()  # the one place that waits for the device
     return {
-        "loss": sum(r["loss"] for r in rounds) / len(rounds),
-        "iou_first": rounds[0]["iou"],
-        "iou_last": rounds[-1]["iou"],
-        "iou_error": rounds[0]["iou_error"],
+        "loss": sum(loss for loss, _, _ in table) / len(table),
+        "iou_first": table[0][1],
+        "iou_last": table[-1][1],
+        "iou_error": table[0][2],
         "grad_norm": float(norm),
         "lr": optimizer.param_groups[0]["lr"],
         "seconds": time.perf_counter() - started,
@@ -132,6 +139,8 @@ def make_optimizer(sam: Sam, recipe: Recipe) -> torch.optim.AdamW:
 
 def _initialise(sam: Sam, recipe: Recipe) -> None:
     if recipe.start == "lite0":
+        if not isinstance(sam.image_encoder, LightEncoder):
+            raise ConfigError(f"start: lite0 fits a light encoder, which {recipe.model} has not")
         load_lite0(sam.image_encoder.backbone)
     elif recipe.start:
         load_weights(sam, Path(recipe.start))
@@ -145,6 +154,13 @@ def _stages(recipe: Recipe) -> Iterator[tuple[Stage, int]]:
         first += stage.steps
 
 
+def _views(sam: Sam, recipe: Recipe, stage: Stage, first: int, data: Path) -> Views:
+    """The views of a stage that begins with the step `first`."""
+    cells = sam.config.mask_size * stage.size // sam.config.encoder.size
+    length = stage.steps * stage.batch
+    return Views(data, recipe.sources, stage.size, cells, stage.objects, length, recipe.seed + first)
+
+
 def _to(targets: Targets, device: str) -> Targets:
     return Targets(targets.masks.to(device), targets.boxes.to(device), targets.centres.to(device))
 
@@ -153,10 +169,16 @@ def _state_path(out: Path) -> Path:
     return out / "state.pt"
 
 
+def _identity(recipe: Recipe) -> str:
+    """The recipe without what changes no result; a state belongs to it."""
+    indifferent = {"workers", "save_every", "log_every"}
+    return json.dumps({k: v for k, v in recipe.to_dict().items() if k not in indifferent}, sort_keys=True)
+
+
 def _save_state(sam: Sam, optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, out: Path) -> None:
     state = {
         "step": step,
-        "recipe": json.dumps(recipe.to_dict(), sort_keys=True),
+        "recipe": _identity(recipe),
         "model": sam.state_dict(),
         "optimizer": optimizer.state_dict(),
     }
@@ -165,16 +187,29 @@ def _save_state(sam: Sam, optimizer: torch.optim.Optimizer, recipe: Recipe, step
 
 
 def _resume(sam: Sam, optimizer: torch.optim.Optimizer, recipe: Recipe, out: Path) -> int:
-    """Restore the state that `out` holds and return its step, or 0 where there is none."""
+    """Restore the state that `out` holds and return its step, or 0 where there is none.
+
+    Rows of the log past that step go, since they will be written again.
+    """
     path = _state_path(out)
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location=sam.device, weights_only=True)
-    if state["recipe"] != json.dumps(recipe.to_dict(), sort_keys=True):
-        raise ConfigError(f"{out}: holds the state of another recipe; name a new folder, or give the same recipe")
-    sam.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    step = 0
+    if path.exists():
+        try:
+            state = torch.load(path, map_location=sam.device, weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+            raise ConfigError(f"{path}: cannot be read ({error}); remove it to begin anew") from None
+        if state["recipe"] != _identity(recipe):
+            raise ConfigError(f"{out}: holds the state of another recipe; name a new folder, or give the same recipe")
+        sam.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = int(state["step"])
+    log = out / "log.csv"
+    if log.exists():
+        head, *rows = log.read_text(encoding="utf-8").splitlines()
+        kept = [row for row in rows if int(row.split(",")[0]) <= step]
+        with replacing(log) as temporary:
+            temporary.write_text("\n".join([head, *kept, ""]), encoding="utf-8")
+    return step
 
 
 def _log(path: Path, step: int, figures: dict[str, float]) -> None:

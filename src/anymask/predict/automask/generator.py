@@ -89,6 +89,13 @@ class SamAutomaticMaskGenerator:
         self.min_mask_region_area = min_mask_region_area
         self.output_mode = output_mode
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that decide which masks are found, JSON-ready, apart from own grids."""
+        names = ["pred_iou_thresh", "stability_score_thresh", "stability_score_offset", "box_nms_thresh"]
+        names += ["crop_n_layers", "crop_nms_thresh", "crop_overlap_ratio", "min_mask_region_area"]
+        return {"points": [len(grid) for grid in self.point_grids], **{name: getattr(self, name) for name in names}}
+
     def generate(self, image: Any, progress: Progress | None = None) -> list[dict[str, Any]]:
         """All masks of an image: a path, a PIL image, or an RGB array of any depth.
 
@@ -125,7 +132,7 @@ class SamAutomaticMaskGenerator:
     def _batches(self, pixels: NDArray[np.uint8], crop: Crop, layer: int) -> Iterator[tuple[list[Candidate], int]]:
         """The candidates of one crop, batch by batch of its points, with the number of points of each."""
         x0, y0, x1, y1 = crop
-        self.predictor.set_image(pixels[y0:y1, x0:x1])
+        self.predictor.set_pixels(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
         points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
         for start in range(0, len(points), self.points_per_batch):
             batch = points[start : start + self.points_per_batch]
@@ -142,14 +149,15 @@ class SamAutomaticMaskGenerator:
         coords = torch.as_tensor(frame.to_model(points), dtype=torch.float32, device=model.device)[:, None]
         labels = torch.ones(len(points), 1, dtype=torch.int64, device=model.device)
         low_res, iou = model.decode_parts(self.predictor.embedding, (coords, labels), None, None, True)
-        low_res, iou = low_res.flatten(0, 1), iou.flatten().float()  # 3N×h×w, 3N
+        of_point = np.arange(len(points)).repeat(low_res.shape[1])
+        low_res, iou = low_res.flatten(0, 1), iou.flatten().float()  # MN×h×w, MN
         confident = torch.arange(len(iou), device=iou.device)
         if self.pred_iou_thresh > 0:
             confident = confident[iou > self.pred_iou_thresh]
         chunk = max(1, UPSAMPLED_AT_ONCE // max(frame.size**2, frame.height * frame.width))
         for indices in confident.split(chunk):
             logits = frame.masks_to_original(low_res[indices, None].float())[:, 0]  # n×H×W
-            yield from self._filter(logits, iou[indices], points[indices.cpu().numpy() // 3], crop, shape)
+            yield from self._filter(logits, iou[indices], points[of_point[indices.cpu().numpy()]], crop, shape)
 
     def _filter(
         self, logits: Tensor, iou: Tensor, points: NDArray[np.float64], crop: Crop, shape: tuple[int, ...]
@@ -158,6 +166,7 @@ class SamAutomaticMaskGenerator:
         threshold = self.predictor.model.mask_threshold
         stability = stability_score(logits, threshold, self.stability_score_offset).cpu().numpy()
         masks = (logits > threshold).cpu().numpy()
+        scores = iou.cpu().numpy()
         boxes = mask_boxes(masks)
         keep = ~touches_crop_edge(boxes, crop, shape[1], shape[0])
         if self.stability_score_thresh > 0:
@@ -168,7 +177,7 @@ class SamAutomaticMaskGenerator:
             mask[crop[1] : crop[3], crop[0] : crop[2]] = masks[i]
             x0, y0, x1, y1 = (int(n) for n in boxes[i] + np.tile(shift, 2))
             px, py = (float(n) for n in points[i] + shift)
-            yield Candidate(rle.encode(mask), (x0, y0, x1, y1), float(iou[i]), float(stability[i]), (px, py), crop)
+            yield Candidate(rle.encode(mask), (x0, y0, x1, y1), float(scores[i]), float(stability[i]), (px, py), crop)
 
     def _record(self, candidate: Candidate) -> dict[str, Any]:
         segmentation: Any = candidate.mask

@@ -26,8 +26,6 @@ def preset_generator(model: Sam, preset: str = "objects", **options: Any) -> Sam
     """A mask generator with the options of a preset, which `options` may override. Raises ConfigError by name."""
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is not known; expected one of {', '.join(PRESETS)}")
-    settings = {**PRESETS[preset], **options}
-    if model.config.name in MODELS:
-        iou, stability = MODELS[model.config.name].everything
-        settings = {"pred_iou_thresh": iou, "stability_score_thresh": stability, **settings}
-    return SamAutomaticMaskGenerator(model, **settings)
+    known = MODELS.get(model.config.name)
+    calibration = known.everything if known else {}
+    return SamAutomaticMaskGenerator(model, **{**calibration, "points_per_batch": 8, **PRESETS[preset], **options})
