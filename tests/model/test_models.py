@@ -43,14 +43,18 @@ def every_prompt(sam: Sam, size: int | None = None) -> PromptBatch:
     """Four objects that between them use every kind of token, a mask and no mask, in an image of 300×400."""
     frame = replace(sam.frame(300, 400), size=size or sam.config.encoder.size)
     side = sam.config.mask_size * frame.size // sam.config.encoder.size
+    return PromptBatch.pad(every_object(side), frame, side)
+
+
+def every_object(side: int) -> list[Prompt]:
+    """The objects of `every_prompt`; masks are side×side."""
     mask = np.random.default_rng(0).normal(size=(side, side)) * 4
-    prompts = [
+    return [
         Prompt([[200, 150], [30, 40]], [1, 0]),
         Prompt(box=[100, 50, 300, 250]),
         Prompt([[120, 90]], [0], box=[20, 50, 300, 250], mask=mask),
         Prompt(mask=mask),
     ]
-    return PromptBatch.pad(prompts, frame, side)
 
 
 @torch.no_grad()
@@ -126,9 +130,9 @@ def test_forward_at_another_size(name: str, size: int) -> None:
     torch.testing.assert_close(position, sam.prompt_encoder.get_dense_pe((grid, grid))[0, :, cell, cell])
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_every_parameter_gets_a_gradient(name: str) -> None:
-    sam = build(name).train()
+def check_gradients(sam: Sam) -> None:
+    """Every parameter gets a gradient that is finite and not all zero."""
+    sam.train()
     masks, iou = sam.decode_all(sam.encode(draw_pixels(sam.config.encoder.size)), every_prompt(sam))
     generator = torch.Generator().manual_seed(0)
     loss = (masks * torch.randn(masks.shape, generator=generator)).mean()
@@ -139,6 +143,44 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
         assert torch.isfinite(parameter.grad).all(), key
         # What is added to all keys alike leaves the softmax as it is, so its true gradient is zero.
         assert parameter.grad.abs().max() > 0 or key.endswith("k_proj.bias"), key
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    check_gradients(build(name))
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_b", pytest.param("vit_l", marks=pytest.mark.slow), pytest.param("vit_h", marks=pytest.mark.slow)]
+)
+def test_large_models_on_a_small_frame(name: str, tmp_path: Path) -> None:
+    """All of what the small ones are tested for, at full width and depth; the frame is what makes them slow."""
+    config = MODELS[name].config
+    sam = Sam(replace(config, encoder=replace(config.encoder, size=64)))
+    fill_with_noise(sam)
+    check_forward(sam.eval(), 64)
+    check_ragged(sam)
+    check_file(sam, tmp_path)
+    check_gradients(sam)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_ragged_prompts_are_as_one_by_one(name: str) -> None:
+    check_ragged(build(name))
+
+
+@torch.no_grad()
+def check_ragged(sam: Sam) -> None:
+    """Objects with different tokens in one call answer as each alone does."""
+    embedding = sam.encode(draw_pixels(sam.config.encoder.size))
+    batch = every_prompt(sam)
+    masks, iou = sam.decode_all(embedding, batch)
+    frame = sam.frame(300, 400)
+    for i, prompt in enumerate(every_object(sam.config.mask_size)):
+        alone, iou_alone = sam.decode_all(embedding, PromptBatch.pad([prompt], frame, sam.config.mask_size))
+        scale = max(1.0, float(alone.abs().max()))
+        torch.testing.assert_close(masks[:, i : i + 1] / scale, alone / scale, atol=1e-5, rtol=0)
+        torch.testing.assert_close(iou[:, i : i + 1], iou_alone, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
@@ -225,10 +267,14 @@ def test_a_config_that_is_none_is_refused(change: dict[str, object]) -> None:
         SamConfig.from_dict({**MODELS["nano"].config.to_dict(), **change})
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("name", SMALL)
 def test_save_and_open(name: str, tmp_path: Path) -> None:
-    sam = build(name)
+    check_file(build(name), tmp_path)
+
+
+@torch.no_grad()
+def check_file(sam: Sam, tmp_path: Path) -> None:
+    """What is saved opens as the same model, with its card."""
     card = {"licence": "CC0", "score": 0.5, "data": ["é"]}
     save_model(sam, tmp_path / "model.safetensors", card)
     opened = open_model(tmp_path / "model.safetensors")
