@@ -24,12 +24,13 @@ def segment(anymask, toy, photo, tmp_path):
 
 
 def test_it_writes_what_the_predictor_says(segment, toy, photo, tmp_path):
-    result = segment("--point", "40,30", "--neg", "5,5", "--keep-parts", "--json")
+    result = segment("--box", "10,10,60,50", "--keep-parts", "--json")
     assert result.code == 0 and not result.err
     summary = json.loads(result.out)
     predictor = SamPredictor(open_model(toy))
     predictor.set_image(photo)
-    masks, scores, logits = predictor.predict([[40, 30], [5, 5]], [1, 0], multimask_output=False)
+    masks, scores, logits = predictor.predict(box=[10, 10, 60, 50], multimask_output=False)
+    assert masks.any()
     record = json.loads((tmp_path / "out" / "photo.json").read_text())
     assert record["image"] == {"image_id": 1, "width": 90, "height": 60, "file_name": "photo.png"}
     [annotation] = record["annotations"]
@@ -71,13 +72,14 @@ def test_it_prints_for_people_too(segment):
     ("arguments", "code", "message"),
     [
         ((), 2, "nothing to segment"),
+        (("--neg", "5,5"), 2, "nothing to segment"),
         (("--point", "40"), 2, "expected X,Y"),
         (("--point", "a,b"), 2, "expected X,Y"),
         (("--box", "1,2,3"), 2, "X0,Y0,X1,Y1"),
         (("--pick", "all", "--point", "1,1"), 2, "pick"),
         (("--point", "nan,3"), 1, "NaN"),
         (("--point", "91,3"), 1, "outside the image of 90×60"),
-        (("--neg", "-1,3"), 1, "outside the image"),
+        (("--point", "3,3", "--neg", "-1,3"), 1, "outside the image"),
         (("--box", "50,10,20,40"), 1, "empty or inverted"),
         (("--box", "20,10,20,40"), 1, "empty or inverted"),
         (("--box", "95,70,99,80"), 1, "outside the image"),
@@ -91,6 +93,17 @@ def test_bad_prompts_end_in_one_line(segment, tmp_path, arguments, code, message
     assert "Traceback" not in result.err and not (tmp_path / "out").exists()
     if code == 1:
         assert result.err.count("\n") == 1 and result.err.startswith("anymask: ")
+
+
+def test_an_empty_mask_writes_nothing(segment, tmp_path, monkeypatch):
+    plain = SamPredictor.predict_many
+
+    def empty(self, prompts):
+        return [result._replace(masks=result.masks & False) for result in plain(self, prompts)]
+
+    monkeypatch.setattr(SamPredictor, "predict_many", empty)
+    result = segment("--point", "4,4")
+    assert result.code == 1 and "the mask is empty" in result.err and not (tmp_path / "out").exists()
 
 
 def test_masks_of_a_wrong_size_are_refused(segment, tmp_path):

@@ -10,6 +10,7 @@ from reference import amg, reference_sam, same_as, segment_anything
 
 from anymask.errors import ConfigError
 from anymask.model.registry import MODELS
+from anymask.model.sam import Sam
 from anymask.predict.automask import generator as generator_module
 from anymask.predict.automask.generator import SamAutomaticMaskGenerator
 from anymask.predict.automask.grid import crop_boxes, layer_grids
@@ -109,6 +110,14 @@ def test_crops_and_grids_equal_the_reference(shape):
     assert crop_boxes(*shape, 2, 512 / 1500) == [(tuple(b), layer) for b, layer in zip(boxes, layers, strict=True)]
     for a, b in zip(amg.build_all_layer_point_grids(32, 2, 2), layer_grids(32, 2, 2), strict=True):
         np.testing.assert_allclose(a, b)
+
+
+def test_thresholds_are_the_paper_s_unless_the_model_has_its_own(models):
+    paper = SamAutomaticMaskGenerator(models[1])
+    assert (paper.pred_iou_thresh, paper.stability_score_thresh, paper.stability_score_offset) == (0.88, 0.95, 1.0)
+    nano = Sam(MODELS["nano"].config)
+    own = SamAutomaticMaskGenerator(nano, stability_score_thresh=0.0)
+    assert own.pred_iou_thresh == MODELS["nano"].everything["pred_iou_thresh"] and own.stability_score_thresh == 0.0
 
 
 def test_options_that_do_not_fit_are_refused(models):

@@ -140,8 +140,9 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         print(flush=True)
     else:
         note = " (done before; --again does it anew)" if summary["done_before"] else ""
+        count = f"{summary['masks']} mask{'' if summary['masks'] == 1 else 's'}"
         Console(highlight=False, markup=False).print(
-            f"{summary['image']}: {summary['masks']} masks, {summary['files']['overlay']}{note}", soft_wrap=True
+            f"{summary['image']}: {count}, {summary['files']['overlay']}{note}", soft_wrap=True
         )
 
 

@@ -46,7 +46,7 @@ def segment(
     """
     clicks = [_numbers("--point", text, 2) for text in point] + [_numbers("--neg", text, 2) for text in neg]
     corners = _numbers("--box", box, 4) if box else None
-    if not clicks and corners is None and mask is None:
+    if not point and corners is None and mask is None:
         raise typer.BadParameter("nothing to segment: give --point X,Y, --box X0,Y0,X1,Y1 or --mask FILE")
 
     from ..predict.predictor import SamPredictor
@@ -128,6 +128,8 @@ def _write(
     others = [i for i in np.argsort(-prediction.scores) if i != best] if all_masks else []
     order = [best, *(int(i) for i in others)]
     masks = [prediction.masks[i] if keep_parts else clean(prediction.masks[i]) for i in order]
+    if not masks[0].any():
+        raise PromptError("the mask is empty, so nothing was written: add --point X,Y on the object, or a --box")
     annotations = [
         {
             "segmentation": rle.encode(mask),
@@ -161,7 +163,5 @@ def _print(summary: dict[str, Any]) -> None:
     for i, mask in enumerate(summary["masks"]):
         x, y, w, h = mask["bbox"]
         console.print(f"mask {i + 1}: score {mask['predicted_iou']:.2f}, {mask['area']:,} px, at {x},{y} of {w}×{h}")
-    if not summary["masks"][0]["area"]:
-        console.print("the mask is empty: add a click on the object, or a box")
     for kind, path in summary["files"].items():
         console.print(f"  {kind:<8} {path}", soft_wrap=True)

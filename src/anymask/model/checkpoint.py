@@ -165,7 +165,7 @@ def _read_pth(path: Path) -> State:
             "expected a .pth with a state dict alone"
         ) from None
     except Exception as error:  # there is nothing that reading a damaged pickle may not raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = " ".join([type(error).__name__, *str(error).splitlines()[:1]])
         raise CheckpointError(f"{path}: not a checkpoint, or damaged ({reason}); fetch or save it again") from None
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]

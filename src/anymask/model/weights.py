@@ -126,8 +126,9 @@ def checked_device(device: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {device!r} cannot be used here ({reason}); expected cpu, cuda, mps") from error
+        raise ConfigError(
+            f"device {device!r} is not there; use cpu, or cuda or mps on a machine that has it"
+        ) from error
     return device
 
 
@@ -143,7 +144,7 @@ def _weights(name: str, progress: Progress | None) -> Path | None:
     try:
         known = entry(name)
     except UnknownModelError as error:
-        raise UnknownModelError(f"{error}; or give the path of a weights file (.pth, .safetensors)") from None
+        raise UnknownModelError(f"{error} (or give the path of a weights file: .pth, .safetensors)") from None
     found = find_weights(name)
     if found is None and known.packaged:
         return packaged_path(name)  # which says what is missing

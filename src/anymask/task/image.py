@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import warnings
 from os import PathLike
 from pathlib import Path
@@ -48,13 +49,13 @@ def read_image(source: Source, channels: str = "RGB") -> NDArray[np.uint8]:
 
 def _read_file(path: Path) -> NDArray[np.uint8]:
     try:
-        if path.is_dir():
-            raise ImageError(f"{path}: is a folder; name an image file")
-        size = path.stat().st_size
+        status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path}: cannot be read ({reason}); check the path") from None
-    if not size:
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"{path}: is a folder; name an image file")
+    if not status.st_size:
         raise ImageError(f"{path}: the file is empty; expected an image")
     try:
         with warnings.catch_warnings():

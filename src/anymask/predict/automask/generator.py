@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import ConfigError
+from ...model.registry import MODELS
 from ...model.sam import Sam
 from ...task import rle
 from ...task.ambiguity import stability_score
@@ -35,9 +36,9 @@ class SamAutomaticMaskGenerator:
         model: the model.
         points_per_side: points along each side of the grid; None where `point_grids` is given.
         points_per_batch: points decoded at once.
-        pred_iou_thresh: least predicted IoU.
-        stability_score_thresh: least stability score.
-        stability_score_offset: shift of the cut-off for the stability score, in logits.
+        pred_iou_thresh: least predicted IoU; None for the paper's .88, or what suits a model with another calibration.
+        stability_score_thresh: least stability score; None for .95, or what suits the model.
+        stability_score_offset: shift of the cut-off for the stability score, in logits; None for 1, or what suits.
         box_nms_thresh: box IoU beyond which two masks of a crop are duplicates.
         crop_n_layers: layers of zoomed-in crops; layer i has 2^i × 2^i.
         crop_nms_thresh: box IoU beyond which masks of two crops are duplicates.
@@ -55,9 +56,9 @@ class SamAutomaticMaskGenerator:
         model: Sam,
         points_per_side: int | None = 32,
         points_per_batch: int = 64,
-        pred_iou_thresh: float = 0.88,
-        stability_score_thresh: float = 0.95,
-        stability_score_offset: float = 1.0,
+        pred_iou_thresh: float | None = None,
+        stability_score_thresh: float | None = None,
+        stability_score_offset: float | None = None,
         box_nms_thresh: float = 0.7,
         crop_n_layers: int = 0,
         crop_nms_thresh: float = 0.7,
@@ -78,9 +79,11 @@ class SamAutomaticMaskGenerator:
             raise ConfigError(f"point_grids: expected one for each of {crop_n_layers + 1} layers")
         self.predictor = SamPredictor(model)
         self.points_per_batch = points_per_batch
-        self.pred_iou_thresh = pred_iou_thresh
-        self.stability_score_thresh = stability_score_thresh
-        self.stability_score_offset = stability_score_offset
+        given = (pred_iou_thresh, stability_score_thresh, stability_score_offset)
+        iou, stability, offset = (
+            own if value is None else value for value, own in zip(given, _calibration(model), strict=True)
+        )
+        self.pred_iou_thresh, self.stability_score_thresh, self.stability_score_offset = iou, stability, offset
         self.box_nms_thresh = box_nms_thresh
         self.crop_n_layers = crop_n_layers
         self.crop_nms_thresh = crop_nms_thresh
@@ -194,3 +197,14 @@ class SamAutomaticMaskGenerator:
             "stability_score": candidate.stability,
             "crop_box": xyxy_to_xywh(np.array(candidate.crop)).tolist(),
         }
+
+
+def _calibration(model: Sam) -> tuple[float, float, float]:
+    """Least predicted IoU, least stability and its offset that suit a model; the paper's where it names none."""
+    known = MODELS.get(model.config.name)
+    own = known.everything if known else {}
+    return (
+        own.get("pred_iou_thresh", 0.88),
+        own.get("stability_score_thresh", 0.95),
+        own.get("stability_score_offset", 1.0),
+    )

@@ -1,11 +1,10 @@
-"""Presets of "everything": how finely to look, with thresholds that suit the model."""
+"""Presets of "everything": how finely to look."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...errors import ConfigError
-from ...model.registry import MODELS
 from ...model.sam import Sam
 from .generator import SamAutomaticMaskGenerator
 
@@ -26,6 +25,4 @@ def preset_generator(model: Sam, preset: str = "objects", **options: Any) -> Sam
     """A mask generator with the options of a preset, which `options` may override. Raises ConfigError by name."""
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is not known; expected one of {', '.join(PRESETS)}")
-    known = MODELS.get(model.config.name)
-    calibration = known.everything if known else {}
-    return SamAutomaticMaskGenerator(model, **{**calibration, "points_per_batch": 8, **PRESETS[preset], **options})
+    return SamAutomaticMaskGenerator(model, **{"points_per_batch": 8, **PRESETS[preset], **options})
