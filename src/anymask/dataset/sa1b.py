@@ -77,6 +77,11 @@ class Sample:
             raise DataError(f"{where} has size {list(mask.shape)}, the image {self.size}")
         return mask
 
+    def masks(self) -> list[NDArray[np.bool_]]:
+        """The masks of all objects that are not empty."""
+        masks = (self.mask(annotation) for annotation in self.annotations)
+        return [mask for mask in masks if mask.any()]
+
     def area(self, annotation: dict[str, Any]) -> int:
         """Pixels of a mask. Raises DataError where it is not RLE."""
         area = annotation.get("area")

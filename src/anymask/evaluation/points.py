@@ -22,8 +22,7 @@ def evaluate(predictor: SamPredictor, samples: Iterable[Sample]) -> Iterator[dic
     """
     for sample in samples:
         predictor.set_image(sample.image())
-        truths = [sample.mask(annotation) for annotation in sample.annotations]
-        truths = [truth for truth in truths if truth.any()]
+        truths = sample.masks()
         if not truths:
             continue
         prompts = [Prompt([centre_click(truth)]) for truth in truths]
