@@ -126,6 +126,11 @@ def test_an_embedding_may_be_kept_and_set_again(pair, photo):
     ours.set_image(photo[::-1])
     ours.set_embedding(kept)
     np.testing.assert_array_equal(ours.predict([[20, 30]], [1])[2], expected)
+    ours.set_torch_image(torch.rand(1, 3, 64, 64) * 255, (80, 128))
+    squeezed, expected = ours.embedding, ours.predict(box=[10, 10, 60, 50], return_logits=True)[0]
+    ours.set_image(photo)
+    ours.set_embedding(squeezed)
+    np.testing.assert_array_equal(ours.predict(box=[10, 10, 60, 50], return_logits=True)[0], expected)
     with pytest.raises(ImageError, match="one image"):
         ours.set_embedding(ours.model.encode(torch.zeros(1, 3, 64, 64)))
 

@@ -98,9 +98,9 @@ def test_the_schedule_warms_up_and_comes_down():
 
 
 def test_workers_give_the_same_views_as_none(shapes):
-    from anymask.training.views import Views, batches
+    from anymask.training.views import Sources, Views, batches
 
-    views = Views(shapes, {"shapes": 1.0}, 64, 32, 2, 4, seed=3)
+    views = Views(Sources(shapes, {"shapes": 1.0}), 64, 32, 2, 4, seed=3)
     with_none = list(batches(views, 2, 0, 0))
     with_one = list(batches(views, 2, 0, 1))
     for (a, s), (b, t) in zip(with_none, with_one, strict=True):
@@ -109,9 +109,9 @@ def test_workers_give_the_same_views_as_none(shapes):
 
 
 def test_views_hold_what_their_targets_say(shapes):
-    from anymask.training.views import Views
+    from anymask.training.views import Sources, Views
 
-    views = Views(shapes, {"shapes": 1.0}, 64, 32, 2, 40, seed=1)
+    views = Views(Sources(shapes, {"shapes": 1.0}), 64, 32, 2, 40, seed=1)
     for i in range(len(views)):
         view = views[i]
         assert max(view.pixels.shape[1:]) == 64 and view.masks.shape == (2, 32, 32)

@@ -110,6 +110,7 @@ def _one(
     again: bool,
 ) -> dict[str, Any]:
     """Do one photo and write its results, unless that was done before; return what `--json` prints."""
+    from ..files import remove
     from ..predict.render import cutout
     from ..task import rle
     from ..task.image import read_image
@@ -126,7 +127,7 @@ def _one(
     masks = rle.Decoded([record["segmentation"] for record in records])
     cutouts = folder / f"{stem}_cutouts"
     for stale in cutouts.glob("[0-9][0-9][0-9].png"):
-        stale.unlink()
+        remove(stale)
     if settings["cutouts"]:
         for i, mask in enumerate(masks):
             write_image(cutouts / f"{i + 1:03}.png", cutout(pixels, mask))

@@ -116,7 +116,7 @@ def _write(
     """Choose, clean and write the masks; return what was written and the figures of each mask."""
     import numpy as np
 
-    from ..files import make_folder, replacing
+    from ..files import make_folder, remove, replacing
     from ..predict.render import cutout
     from ..task import rle
     from ..task.ambiguity import choose
@@ -145,7 +145,7 @@ def _write(
     files: dict[str, str] = {}
     keep_foreign(folder / f"{stem}.json")
     for stale in (2, 3):
-        (folder / f"{stem}_cutout_{stale}.png").unlink(missing_ok=True)
+        remove(folder / f"{stem}_cutout_{stale}.png")
     for rank, mask in enumerate(masks):
         name = f"{stem}_cutout.png" if rank == 0 else f"{stem}_cutout_{rank + 1}.png"
         files["cutout" if rank == 0 else f"cutout_{rank + 1}"] = str(write_image(folder / name, cutout(pixels, mask)))

@@ -124,7 +124,8 @@ class Sam(nn.Module):
 
     def postprocess_masks(self, masks: Tensor, input_size: tuple[int, ...], original_size: tuple[int, ...]) -> Tensor:
         """Scale N×M×h×w logits to the original (height, width); `input_size` is the image's own in the model frame."""
-        return self.frame(*original_size).masks_to_original(masks, input_size)
+        frame = replace(self.frame(*original_size), occupied=(input_size[0], input_size[1]))
+        return frame.masks_to_original(masks)
 
     def forward(self, batched_input: list[dict[str, Any]], multimask_output: bool) -> list[dict[str, Tensor]]:
         """Segment several images with prompts, in the reference implementation's form.

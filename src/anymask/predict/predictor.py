@@ -37,11 +37,9 @@ class SamPredictor:
         self.model = sam_model
         self.transform = ResizeLongestSide(sam_model.config.encoder.size)
         self._embedding: ImageEmbedding | None = None
-        self._input_size: tuple[int, int] | None = None
 
     # the image
 
-    @torch.no_grad()
     def set_image(self, image: Any, image_format: str = "RGB") -> None:
         """Embed an image: a path, a PIL image, or an array of any depth.
 
@@ -66,22 +64,22 @@ class SamPredictor:
         shape = tuple(transformed_image.shape)
         if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != size:
             raise ImageError(f"image: expected 1×3×h×w with a longer side of {size}, got {'×'.join(map(str, shape))}")
-        self._embed(transformed_image.to(self.device).float(), self.model.frame(*original_image_size[:2]))
+        frame = replace(self.model.frame(*original_image_size[:2]), occupied=(shape[2], shape[3]))
+        self._embed(transformed_image.to(self.device).float(), frame)
 
     def _embed(self, pixels: Tensor, frame: ImageFrame) -> None:
         self.reset_image()
-        self._input_size = (pixels.shape[-2], pixels.shape[-1])
         self._embedding = replace(self.model.encode(self.model.preprocess(pixels)), frames=(frame,))
 
     def reset_image(self) -> None:
         """Forget the image."""
-        self._embedding = self._input_size = None
+        self._embedding = None
 
     def set_embedding(self, embedding: ImageEmbedding) -> None:
         """Go on with an image that was embedded before: `embedding`, as this property gave it then."""
         if len(embedding.frames) != 1 or embedding.frames[0].size != self.model.config.encoder.size:
             raise ImageError("embedding: expected that of one image, made by this model's predictor")
-        self._embedding, self._input_size = embedding, embedding.frames[0].resized
+        self._embedding = embedding
 
     @property
     def embedding(self) -> ImageEmbedding:
@@ -122,11 +120,7 @@ class SamPredictor:
     @property
     def input_size(self) -> tuple[int, int]:
         """(height, width) of the image in the model frame, without padding."""
-        return self._input_size or self.frame.resized
-
-    def _to_full_size(self, low_res: Tensor) -> Tensor:
-        """N×M×h×w logits to N×M×H×W of the image."""
-        return self.frame.masks_to_original(low_res, self._input_size)
+        return self.frame.occupied or self.frame.resized
 
     # prompts
 
@@ -156,7 +150,7 @@ class SamPredictor:
             raise PromptError("point_labels: expected one label for each point, got none")
         prompt = Prompt(point_coords, point_labels, box, mask_input)
         low_res, iou = self._decode([prompt], multimask_output)
-        logits = self._to_full_size(low_res)[0]
+        logits = self.frame.masks_to_original(low_res)[0]
         masks = logits if return_logits else logits > self.model.mask_threshold
         return masks.cpu().numpy(), iou[0].cpu().numpy(), low_res[0].cpu().numpy()
 
@@ -180,7 +174,7 @@ class SamPredictor:
                 part = chosen[start : start + batch]
                 low_res, iou = self._decode([prompts[i] for i in part], multimask)
                 for row, i in enumerate(part):
-                    masks = self._to_full_size(low_res[row : row + 1])[0] > self.model.mask_threshold
+                    masks = self.frame.masks_to_original(low_res[row : row + 1])[0] > self.model.mask_threshold
                     results[i] = Prediction(masks.cpu().numpy(), iou[row].cpu().numpy(), low_res[row].cpu().numpy())
         return [results[i] for i in range(len(prompts))]
 
@@ -218,5 +212,5 @@ class SamPredictor:
             raise PromptError("point_labels: expected one label for each point, got none")
         points = None if point_coords is None or point_labels is None else (point_coords, point_labels)
         low_res, iou = self.model.decode_parts(self.embedding, points, boxes, mask_input, multimask_output)
-        masks = self._to_full_size(low_res)
+        masks = self.frame.masks_to_original(low_res)
         return masks if return_logits else masks > self.model.mask_threshold, iou, low_res

@@ -25,6 +25,8 @@ class ImageFrame:
     in scale by under one pixel.
 
     A crop of a larger image is a frame of its own; `left` and `top` say where it lies, in pixels of that image.
+    `occupied` is the (height, width) that the image takes up in the model frame where it was not scaled by this rule,
+    as one that was squeezed into the square: masks are cut to it, points are scaled as ever.
     """
 
     height: int
@@ -32,6 +34,7 @@ class ImageFrame:
     size: int
     left: int = 0
     top: int = 0
+    occupied: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if min(self.height, self.width, self.size) < 1:
@@ -99,17 +102,14 @@ class ImageFrame:
 
     # back to the original pixels
 
-    def masks_to_original(self, logits: torch.Tensor, resized: tuple[int, ...] | None = None) -> torch.Tensor:
-        """Scale N×M×h×w mask logits of the whole model frame to N×M×height×width in original pixels.
-
-        `resized` is the (height, width) that the image took up in the frame where it was not scaled by this one.
-        """
+    def masks_to_original(self, logits: torch.Tensor) -> torch.Tensor:
+        """Scale N×M×h×w mask logits of the whole model frame to N×M×height×width in original pixels."""
         from torch.nn import functional as F
 
         square = F.interpolate(logits, (self.size, self.size), mode="bilinear", align_corners=False)
-        h, w = resized or self.resized
+        h, w = self.occupied or self.resized
         return F.interpolate(square[..., :h, :w], self.shape, mode="bilinear", align_corners=False)
 
-    def to_image(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_image(self, points: NDArray[Any]) -> NDArray[Any]:
         """Shift ...×2 points of this crop to the pixels of the image it was cut from."""
         return np.asarray(points + np.array([self.left, self.top]))

@@ -26,7 +26,7 @@ from ..model.weights import checked_device
 from .config import Recipe, Stage
 from .pretrained import load_lite0
 from .rollout import Targets, rollout
-from .views import Views, batches
+from .views import Sources, Views, batches
 
 Report = Callable[[int, dict[str, float]], None]
 """called with the step and its figures"""
@@ -43,7 +43,7 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "cpu", report: Re
     device = checked_device(device)
     torch.manual_seed(recipe.seed)
     sam = Sam(entry(recipe.model).config)
-    parts = [(stage, first, _views(sam, recipe, stage, first, data)) for stage, first in _stages(recipe)]
+    sources = Sources(data, recipe.sources)
     make_folder(out)
     if not _state_path(out).exists():
         _initialise(sam, recipe)
@@ -51,9 +51,12 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "cpu", report: Re
     optimizer = make_optimizer(sam, recipe)
     step = _resume(sam, optimizer, recipe, out)
     write_json(out / "recipe.json", recipe.to_dict(), indent=2)
-    for stage, first, views in parts:
+    for stage, first in _stages(recipe):
         if step >= first + stage.steps:
             continue
+        cells = sam.config.mask_size * stage.size // sam.config.encoder.size
+        length = stage.steps * stage.batch
+        views = Views(sources, stage.size, cells, stage.objects, length, recipe.seed + first)
         for pixels, targets in batches(views, stage.batch, (step - first) * stage.batch, recipe.workers):
             pixels, targets = [image.to(device) for image in pixels], _to(targets, device)
             figures = train_step(sam, optimizer, recipe, stage, step, pixels, targets)
@@ -152,13 +155,6 @@ def _stages(recipe: Recipe) -> Iterator[tuple[Stage, int]]:
     for stage in recipe.stages:
         yield stage, first
         first += stage.steps
-
-
-def _views(sam: Sam, recipe: Recipe, stage: Stage, first: int, data: Path) -> Views:
-    """The views of a stage that begins with the step `first`."""
-    cells = sam.config.mask_size * stage.size // sam.config.encoder.size
-    length = stage.steps * stage.batch
-    return Views(data, recipe.sources, stage.size, cells, stage.objects, length, recipe.seed + first)
 
 
 def _to(targets: Targets, device: str) -> Targets:

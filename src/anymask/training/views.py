@@ -40,12 +40,32 @@ class View:
 Batch = tuple[list[Tensor], Targets] | AnymaskError
 
 
+class Sources:
+    """The samples of several folders, and the share of the views that each gives.
+
+    Args:
+        root: folder that holds the sources.
+        shares: name of each source's folder, and its share.
+    """
+
+    def __init__(self, root: Path, shares: dict[str, float]) -> None:
+        if not shares or min(shares.values()) < 0 or sum(shares.values()) <= 0:
+            raise ConfigError("sources: expected at least one folder with a positive weight")
+        self.samples = [open_folder(root / name) for name in shares]
+        weights = np.array(list(shares.values()), np.float64)
+        self.shares = weights / weights.sum()
+
+    def draw(self, rng: np.random.Generator) -> Sample:
+        """A sample of a source drawn by the shares."""
+        source = self.samples[rng.choice(len(self.samples), p=self.shares)]
+        return source[rng.integers(len(source))]
+
+
 class Views(Dataset[View | AnymaskError]):
     """A seeded sequence of views: item i is the same whenever and wherever it is asked for.
 
     Args:
-        root: folder that holds the sources.
-        sources: name of each source's folder, and the share of views drawn from it.
+        sources: where the images come from.
         size: side of the model frame, in pixels.
         mask_size: side of the low-resolution masks of that frame.
         objects: objects per view; those of an image with fewer are repeated.
@@ -53,14 +73,8 @@ class Views(Dataset[View | AnymaskError]):
         seed: of the whole sequence.
     """
 
-    def __init__(
-        self, root: Path, sources: dict[str, float], size: int, mask_size: int, objects: int, length: int, seed: int
-    ) -> None:
-        if not sources or min(sources.values()) < 0 or sum(sources.values()) <= 0:
-            raise ConfigError("sources: expected at least one folder with a positive weight")
-        self.samples = [open_folder(root / name) for name in sources]
-        weights = np.array(list(sources.values()), np.float64)
-        self.shares = weights / weights.sum()
+    def __init__(self, sources: Sources, size: int, mask_size: int, objects: int, length: int, seed: int) -> None:
+        self.sources = sources
         self.size, self.mask_size, self.objects, self.length, self.seed = size, mask_size, objects, length, seed
 
     def __len__(self) -> int:
@@ -76,8 +90,7 @@ class Views(Dataset[View | AnymaskError]):
     def _draw(self, index: int) -> View:
         rng = np.random.default_rng([self.seed, index])
         for _ in range(20):
-            source = self.samples[rng.choice(len(self.samples), p=self.shares)]
-            view = make_view(source[rng.integers(len(source))], self.size, self.mask_size, self.objects, rng)
+            view = make_view(self.sources.draw(rng), self.size, self.mask_size, self.objects, rng)
             if view is not None:
                 return view
         raise DataError("20 images in a row hold no object that is large enough to train on; check the sources")

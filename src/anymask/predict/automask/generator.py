@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -174,12 +175,12 @@ class SamAutomaticMaskGenerator:
         keep = ~touches_crop_edge(boxes, crop, shape[1], shape[0])
         if self.stability_score_thresh > 0:
             keep &= stability >= self.stability_score_thresh
-        shift = np.array(crop[:2])
+        frame = replace(self.predictor.frame, left=crop[0], top=crop[1])
         for i in np.flatnonzero(keep):
             mask = np.zeros(shape[:2], bool)
             mask[crop[1] : crop[3], crop[0] : crop[2]] = masks[i]
-            x0, y0, x1, y1 = (int(n) for n in boxes[i] + np.tile(shift, 2))
-            px, py = (float(n) for n in points[i] + shift)
+            x0, y0, x1, y1 = (int(n) for n in frame.to_image(boxes[i].reshape(2, 2)).ravel())
+            px, py = (float(n) for n in frame.to_image(points[i]))
             yield Candidate(rle.encode(mask), (x0, y0, x1, y1), float(scores[i]), float(stability[i]), (px, py), crop)
 
     def _record(self, candidate: Candidate) -> dict[str, Any]:
