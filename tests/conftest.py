@@ -31,3 +31,12 @@ def shared_data() -> Path:
 def photos() -> Path:
     """The folder of the example photos."""
     return ROOT / "examples" / "photos"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for weights, and no mirror or proxy."""
+    monkeypatch.setenv("ANYMASK_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("ANYMASK_MIRROR", raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+    return tmp_path / "home"

@@ -28,12 +28,10 @@ CARD = {
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for weights, and a wide terminal."""
-    monkeypatch.setenv("ANYMASK_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("ANYMASK_MIRROR", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    return tmp_path / "home"
+    return home
 
 
 @pytest.fixture

@@ -89,15 +89,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder for weights, and no mirror or proxy."""
-    monkeypatch.setenv("ANYMASK_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("ANYMASK_MIRROR", raising=False)
-    monkeypatch.setenv("no_proxy", "*")
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def target(server: Server, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the weights of the model `toy`, which the server has, will lie."""
     digest = hashlib.sha256(server.body).hexdigest()
