@@ -16,7 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"errors"},
-    {"files"},
+    {"files", "settings"},
     {"task"},
     {"model", "dataset"},
     {"runtime", "predict"},

@@ -108,7 +108,7 @@ def pack(
 ) -> None:
     """Make a file to publish: weights in float16 with their card; the recipe is taken over."""
     from ..model.checkpoint import open_model, read_card, save_model
-    from ..training.config import read_toml
+    from ..settings import read_toml
 
     sam = open_model(weights)
     save_model(sam, out, {**read_toml(card), **read_card(weights)}, half=True)

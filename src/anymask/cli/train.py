@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from ..training.config import Recipe
 
 
 def train(
@@ -20,17 +23,22 @@ def train(
 ) -> None:
     """Train a model; the same command goes on where a run stopped."""
     from ..training.config import read_recipe
+
+    weights = run_recipe(read_recipe(recipe, changes or []), data, out, device)
+    print(f"weights: {weights}")
+
+
+def run_recipe(recipe: Recipe, data: Path, out: Path, device: str) -> Path:
+    """Run a recipe with a line for every few steps; gives the path of the weights."""
     from ..training.loop import train as run
 
-    plan = read_recipe(recipe, changes or [])
     console = Console(highlight=False, markup=False)
 
     def report(step: int, figures: dict[str, float]) -> None:
-        left = (plan.steps - step) * figures["seconds"] / 60
+        left = (recipe.steps - step) * figures["seconds"] / 60
         console.print(
-            f"step {step}/{plan.steps}  loss {figures['loss']:.3f}  IoU first {figures['iou_first']:.3f} "
+            f"step {step}/{recipe.steps}  loss {figures['loss']:.3f}  IoU first {figures['iou_first']:.3f} "
             f"last {figures['iou_last']:.3f}  {figures['seconds']:.2f} s/step  about {left:.0f} min left at this size"
         )
 
-    weights = run(plan, data, out, device, report)
-    console.print(f"weights: {weights}")
+    return run(recipe, data, out, device, report)

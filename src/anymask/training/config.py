@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ..settings import check_types, field_names, parse_value, read_toml, refuse_unknown
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ class Stage:
     """share of an ambiguous prompt's loss that all three masks bear alike, and not the best one alone"""
 
     def __post_init__(self) -> None:
-        _check_types(self)
+        check_types(self)
         if min(self.steps, self.batch, self.objects) < 1 or self.size < 32 or self.size % 32:
             raise ConfigError(f"stage: expected positive counts and a size that is a multiple of 32, got {self}")
 
@@ -49,6 +43,8 @@ class Recipe:
     """folder of each source below the data's root, and its share of the images"""
     stages: tuple[Stage, ...]
     """one after another"""
+    images: int = 0
+    """most images that each source gives, drawn by the seed; 0 for all"""
     start: str = ""
     """"lite0" for ImageNet weights in a light encoder, a checkpoint's path, or empty for random weights"""
     rounds: int = 2
@@ -75,13 +71,13 @@ class Recipe:
     """steps between lines of the log"""
 
     def __post_init__(self) -> None:
-        _check_types(self)
+        check_types(self)
         if not self.stages:
             raise ConfigError("stages: expected at least one, written [[stages]]")
         if self.lr <= 0 or self.rounds < 1:
             raise ConfigError(f"expected lr > 0 and rounds ≥ 1, got lr={self.lr} rounds={self.rounds}")
-        if min(self.save_every, self.log_every) < 1 or min(self.workers, self.warmup, self.seed) < 0:
-            raise ConfigError("expected save_every and log_every of at least 1; workers, warmup and seed not negative")
+        if min(self.save_every, self.log_every) < 1 or min(self.workers, self.warmup, self.seed, self.images) < 0:
+            raise ConfigError("expected save_every, log_every at least 1; images, workers, warmup, seed not negative")
         for name, share in self.sources.items():
             if isinstance(share, bool) or not isinstance(share, (int, float)):
                 raise ConfigError(f"sources.{name}: expected a number, the source's share, got {share!r}")
@@ -105,62 +101,24 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
     for change in changes:
         _apply(record, change)
     try:
-        _refuse_unknown(Recipe, record)
+        refuse_unknown(record, field_names(Recipe))
         stages = record.get("stages", [])
         if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
             raise ConfigError("stages: expected tables, each written [[stages]]")
         for stage in stages:
-            _refuse_unknown(Stage, stage)
+            refuse_unknown(stage, field_names(Stage))
         return Recipe(**{**record, "stages": tuple(Stage(**stage) for stage in stages)})
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None
-
-
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """Read a TOML file. Raises ConfigError where it is none."""
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); expected a file in TOML") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
 
 
 def _apply(record: dict[str, Any], change: str) -> None:
     key, separator, value = change.partition("=")
     if not separator:
         raise ConfigError(f"{change!r}: expected key=value")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value  # a bare word is text
     *parents, last = key.split(".")
     for parent in parents:
         record = record.setdefault(parent, {})
         if not isinstance(record, dict):
             raise ConfigError(f"{change!r}: {parent} holds no further keys")
-    record[last] = parsed
-
-
-def _check_types(config: Any) -> None:
-    """Raise ConfigError for a field whose value is of another kind than its annotation says."""
-    kinds: dict[str, tuple[type, ...]] = {
-        "int": (int,),
-        "float": (int, float),
-        "str": (str,),
-        "bool": (bool,),
-        "dict[str, float]": (dict,),
-    }
-    for field in dataclasses.fields(config):
-        value, wanted = getattr(config, field.name), kinds.get(str(field.type))
-        mistaken = isinstance(value, bool) and field.type != "bool"
-        if wanted and (mistaken or not isinstance(value, wanted)):
-            raise ConfigError(f"{field.name}: expected {field.type}, got {value!r}")
-
-
-def _refuse_unknown(kind: type, record: dict[str, Any]) -> None:
-    known = [field.name for field in dataclasses.fields(kind)]
-    for key in record:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            raise ConfigError(f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    record[last] = parse_value(value)

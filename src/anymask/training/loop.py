@@ -43,7 +43,7 @@ def train(recipe: Recipe, data: Path, out: Path, device: str = "cpu", report: Re
     device = checked_device(device)
     torch.manual_seed(recipe.seed)
     sam = Sam(entry(recipe.model).config)
-    sources = Sources(data, recipe.sources)
+    sources = Sources(data, recipe.sources, recipe.images, recipe.seed)
     make_folder(out)
     if not _state_path(out).exists():
         _initialise(sam, recipe)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..dataset.sa1b import Sample, open_folder
+from ..dataset.sa1b import open_folder
+from ..dataset.sample import Sample
 from ..errors import AnymaskError, ConfigError, DataError
 from ..task.boxes import mask_boxes
 from ..task.clicks import centre_click
@@ -46,12 +47,14 @@ class Sources:
     Args:
         root: folder that holds the sources.
         shares: name of each source's folder, and its share.
+        images: most images that each gives, drawn by the seed; 0 for all.
+        seed: of that draw.
     """
 
-    def __init__(self, root: Path, shares: dict[str, float]) -> None:
+    def __init__(self, root: Path, shares: dict[str, float], images: int = 0, seed: int = 0) -> None:
         if not shares or min(shares.values()) < 0 or sum(shares.values()) <= 0:
             raise ConfigError("sources: expected at least one folder with a positive weight")
-        self.samples = [open_folder(root / name) for name in shares]
+        self.samples = [_some(open_folder(root / name), images, seed) for name in shares]
         weights = np.array(list(shares.values()), np.float64)
         self.shares = weights / weights.sum()
 
@@ -59,6 +62,13 @@ class Sources:
         """A sample of a source drawn by the shares."""
         source = self.samples[rng.choice(len(self.samples), p=self.shares)]
         return source[rng.integers(len(source))]
+
+
+def _some(samples: list[Sample], images: int, seed: int) -> list[Sample]:
+    """So many samples; a larger number holds those of a smaller one."""
+    if not images:
+        return samples
+    return [samples[i] for i in np.random.default_rng(seed).permutation(len(samples))[:images]]
 
 
 class Views(Dataset[View | AnymaskError]):

@@ -1,0 +1,148 @@
+"""One way to open labelled images in any of the formats, which tells them by name or by content."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from .sa1b import open_folder
+from .sample import Sample
+from .sources.bsds import open_bsds
+from .sources.coco import open_coco
+from .sources.coco_panoptic import open_coco_panoptic
+from .sources.instance_png import open_instance_png
+from .sources.labelme import open_labelme
+from .sources.lvis import open_lvis
+from .sources.mat import open_mat
+from .sources.object_png import open_object_png
+from .sources.records import read_json
+from .sources.sa1b_boundaries import open_sa1b_boundaries
+from .sources.semantic_png import open_semantic_png
+from .sources.via import open_via
+from .sources.visor import open_visor
+from .sources.woodscape import open_woodscape
+from .sources.youtube_vis import open_youtube_vis
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format on disk: what its path is, and what opens it."""
+
+    path: str
+    open: Callable[..., list[Sample]]
+
+    @property
+    def options(self) -> list[str]:
+        """Names of all that may be told besides the path, `images` among them where they may lie elsewhere."""
+        return list(inspect.signature(self.open).parameters)[1:]
+
+
+FORMATS: dict[str, Format] = {
+    "sa1b": Format("a folder of images, each with SA-1B's record", open_folder),
+    "coco": Format("a JSON of COCO's instances", open_coco),
+    "lvis": Format("an LVIS JSON", open_lvis),
+    "coco_panoptic": Format("a JSON of COCO's panoptic segmentation", open_coco_panoptic),
+    "youtube_vis": Format("a JSON of YouTube-VIS or OVIS", open_youtube_vis),
+    "instance_png": Format("a folder of PNGs whose values are objects", open_instance_png),
+    "semantic_png": Format("a folder of PNGs whose values are classes", open_semantic_png),
+    "object_png": Format("a folder with a PNG an object", open_object_png),
+    "via": Format("a JSON of VGG Image Annotator", open_via),
+    "labelme": Format("a folder of LabelMe's JSONs", open_labelme),
+    "mat": Format("a folder of .mat files, each with a map of ids", open_mat),
+    "bsds": Format("a folder of BSDS500's groundTruth", open_bsds),
+    "sa1b_boundaries": Format("a folder of SA-1B's records, each beside a PNG of boundaries", open_sa1b_boundaries),
+    "visor": Format("a folder of VISOR's JSONs", open_visor),
+    "woodscape": Format("a folder of WoodScape's JSONs of instances", open_woodscape),
+}
+
+
+def open_data(path: str | Path, format: str = "auto", images: str | Path | None = None, **options: Any) -> list[Sample]:
+    """The samples of labelled images in any format.
+
+    Args:
+        path: the file or folder of the labels.
+        format: one of FORMATS; `auto` tells SA-1B, LabelMe, VISOR, WoodScape and any JSON from their content, for
+            which a JSON is read twice.
+        images: the folder of the images, where they do not lie with the labels.
+        options: what else the loader of the format takes.
+
+    Raises DataError for a format or an option that is not known, for data whose format cannot be told, and whatever
+    the loader raises.
+    """
+    path = Path(path)
+    if format == "auto":
+        format = _recognise(path)
+    if format not in FORMATS:
+        raise DataError(f"--format {format!r}: is not known; expected auto or one of {', '.join(FORMATS)}")
+    chosen = FORMATS[format]
+    if images is not None:
+        options["images"] = images
+    for name in options:
+        if name not in chosen.options:
+            taken = f"takes {', '.join(chosen.options)}" if chosen.options else "takes none"
+            raise DataError(f"--{name.replace('_', '-')}: is no option of the format {format}, which {taken}")
+    if format == "mat" and "key" not in options:
+        raise DataError("--key: is needed by the format mat; name the variable that holds the map")
+    return chosen.open(path, **options)
+
+
+def _recognise(path: Path) -> str:
+    """The format of a JSON, or of a folder by its first JSON; DataError with all formats where it cannot be told."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; expected labelled images")
+    found = None
+    if path.is_file() and path.suffix.lower() == ".json":
+        found = _of_content(read_json(path, "labelled images"))
+        if found in ("sa1b", "woodscape"):
+            raise DataError(f"{path}: is the record of a single image; name the folder, {path.parent}")
+    elif path.is_dir():
+        records = (file for file in sorted(path.glob("*.json")) if file.name != "source.json")
+        first = next(records, None)
+        found = _of_content(read_json(first, "labelled images")) if first else None
+        found = found if found in ("sa1b", "labelme", "visor", "woodscape") else None
+        if found == "sa1b" and first and _has_boundaries(first):
+            found = "sa1b_boundaries"
+    if found is None:
+        known = "; ".join(f"{name}: {one.path}" for name, one in FORMATS.items())
+        raise DataError(f"{path}: its format cannot be told; name it with --format ({known})")
+    return found
+
+
+def _has_boundaries(record: Path) -> bool:
+    """Whether a PNG that is not the image lies beside an SA-1B record."""
+    beside = record.with_suffix(".png")
+    return beside.exists() and read_json(record, "labelled images")["image"].get("file_name") != beside.name
+
+
+def _of_content(content: Any) -> str | None:
+    """The format of a JSON's content."""
+    if not isinstance(content, dict):
+        return None
+    keys = content.keys()
+    if isinstance(content.get("images"), list) and isinstance(content.get("annotations"), list):
+        return _of_coco(content)
+    for format, needed in (
+        ("youtube_vis", {"videos", "annotations", "categories"}),
+        ("sa1b", {"image", "annotations"}),
+        ("labelme", {"shapes", "imagePath"}),
+        ("visor", {"video_annotations"}),
+        ("via", {"_via_img_metadata"}),
+    ):
+        if needed <= keys:
+            return format
+    entry = next(iter(content.values()), None)
+    if isinstance(entry, dict) and {"filename", "regions"} <= entry.keys():
+        return "via"
+    return "woodscape" if isinstance(entry, dict) and {"annotation", "image_width"} <= entry.keys() else None
+
+
+def _of_coco(content: dict[str, Any]) -> str:
+    annotation = next(iter(content["annotations"]), None)
+    if isinstance(annotation, dict) and "segments_info" in annotation:
+        return "coco_panoptic"
+    category = next(iter(content.get("categories") or []), None)
+    return "lvis" if isinstance(category, dict) and "frequency" in category else "coco"

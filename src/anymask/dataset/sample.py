@@ -1,0 +1,153 @@
+"""One image with its labelled masks, whatever format they lie in on disk: every reader gives it SA-1B's record (§5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..task import rle
+from ..task.image import read_image
+
+Record = dict[str, Any]
+"""`image` (file_name, width, height) and `annotations`, each with an id and a mask as COCO RLE"""
+
+
+@dataclass(frozen=True, eq=False)
+class Object:
+    """A labelled mask, decoded.
+
+    Attributes:
+        id: unique in its image.
+        mask: H×W, not empty, nor to be ignored as a whole.
+        category: name of its class, or None.
+        ignore: H×W pixels that count neither way, or None.
+        record: the whole annotation.
+    """
+
+    id: int | str
+    mask: NDArray[np.bool_]
+    category: str | None = None
+    ignore: NDArray[np.bool_] | None = None
+    record: Record = field(default_factory=dict)
+
+    def counted(self, masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """...×H×W masks without the pixels that are to be ignored."""
+        return masks if self.ignore is None else masks & ~self.ignore
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a data set; pixels and record are read when asked for.
+
+    Attributes:
+        where: the file that an error names: the image's own record, or that of the whole set.
+        name: unique in its set.
+        read: gives the record.
+        given_path: where the image lies; None where the record names it, beside itself.
+    """
+
+    where: Path
+    name: str
+    read: Callable[[], Record] = field(repr=False, compare=False)
+    given_path: Path | None = None
+
+    @cached_property
+    def record(self) -> Record:
+        """The whole record. Raises DataError where it is none."""
+        record = self.read()
+        if not _is_record(record):
+            raise DataError(
+                f"{self.where}: expected an SA-1B record: 'image' with file_name, width and height, and "
+                "'annotations', a list of records"
+            )
+        return record
+
+    def forget(self) -> None:
+        """Let go of the record; it is read anew when it is asked for again."""
+        self.__dict__.pop("record", None)
+
+    @property
+    def annotations(self) -> list[Record]:
+        """The records of the masks of objects; crowd regions are left out."""
+        return [a for a in self.record["annotations"] if not a.get("iscrowd")]
+
+    @property
+    def image_path(self) -> Path:
+        """Where the image lies. Raises DataError for a name that points out of the folder."""
+        if self.given_path is not None:
+            return self.given_path
+        name = self.record["image"]["file_name"]
+        if Path(name).name != name:
+            raise DataError(f"{self.where}: file_name {name!r} is not the name of a file in the same folder")
+        return self.where.with_name(name)
+
+    @property
+    def size(self) -> list[int]:
+        """[height, width], as the record says."""
+        return [self.record["image"]["height"], self.record["image"]["width"]]
+
+    def image(self) -> NDArray[np.uint8]:
+        """H×W×3 uint8 RGB. Raises DataError where its size is not the record's, as after a rotation."""
+        pixels = read_image(self.image_path)
+        if list(pixels.shape[:2]) != self.size:
+            raise DataError(
+                f"{self.image_path}: is {pixels.shape[1]}×{pixels.shape[0]} pixels (width × height) as a person sees "
+                f"it, its record says {self.size[1]}×{self.size[0]}"
+            )
+        return pixels
+
+    def mask(self, annotation: Record, key: str = "segmentation") -> NDArray[np.bool_]:
+        """The H×W mask of one annotation. Raises DataError where it is not RLE or its size is not the image's."""
+        where = f"{self.where}: mask {annotation.get('id')}"
+        try:
+            mask = rle.decode(annotation.get(key, {}))
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
+        if list(mask.shape) != self.size:
+            raise DataError(f"{where} has size {list(mask.shape)}, the image {self.size}")
+        return mask
+
+    def area(self, annotation: Record) -> int:
+        """Pixels of a mask. Raises DataError where it is not RLE."""
+        area = annotation.get("area")
+        if isinstance(area, (int, float)) and area > 0:
+            return int(area)
+        return int(self.mask(annotation).sum())
+
+    def objects(self, skip_empty: bool = False) -> list[Object]:
+        """All objects, decoded and checked. Raises DataError for an empty mask, or an id that repeats or is missing."""
+        objects: dict[int | str, Object] = {}
+        for annotation in self.annotations:
+            number, mask = annotation.get("id"), self.mask(annotation)
+            if not isinstance(number, (int, str)):
+                raise DataError(f"{self.where}: a mask has the id {number!r}; expected a number or a name of its own")
+            if number in objects:
+                raise DataError(f"{self.where}: two masks have the id {number}; give each its own")
+            ignore = self.mask(annotation, "ignore") if "ignore" in annotation else None
+            found = Object(number, mask, annotation.get("category"), ignore, annotation)
+            if found.counted(mask).any():
+                objects[number] = found
+            elif not skip_empty:
+                raise DataError(f"{self.where}: mask {number} is empty; remove it, or leave such out with --skip-empty")
+        return list(objects.values())
+
+
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict) or not isinstance(record.get("image"), dict):
+        return False
+    image, annotations = record["image"], record.get("annotations")
+    sides = [image.get("height"), image.get("width")]
+    return (
+        all(isinstance(side, int) and side > 0 for side in sides)
+        and isinstance(image.get("file_name"), str)
+        and bool(image["file_name"])
+        and isinstance(annotations, list)
+        and all(isinstance(annotation, dict) for annotation in annotations)
+    )

@@ -1,0 +1,80 @@
+"""What a person sets: TOML files, and checks of their keys and values."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file. Raises ConfigError where it is none."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); expected a file in TOML") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+
+
+def parse_value(text: str) -> Any:
+    """A value in TOML's syntax; a bare word is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def refuse_unknown(names: Iterable[str], known: Collection[str], what: str = "key") -> None:
+    """Raise ConfigError for the first name that is not known, with the nearest that is."""
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(sorted(known))}"
+            raise ConfigError(f"unknown {what} {name!r}; {hint}")
+
+
+def field_names(kind: Any) -> list[str]:
+    """The names of a dataclass's fields."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def check_types(config: Any) -> None:
+    """Raise ConfigError for a field whose value is of another kind than its annotation says."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not _fits(value, str(field.type)):
+            raise ConfigError(f"{field.name}: expected {field.type}, got {value!r}")
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "bool": (bool,),
+    "dict": (dict,),
+    "list": (list,),
+    "tuple": (tuple,),
+}
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a value, and each of a list or tuple of one kind, is what an annotation says; one unknown fits all."""
+    kind, _, inner = annotation.removesuffix("]").partition("[")
+    if kind not in _KINDS:
+        return True
+    if isinstance(value, bool) and kind != "bool":
+        return False
+    if isinstance(value, (list, tuple)) and not all(_fits(each, inner.removesuffix(", ...")) for each in value):
+        return False
+    return isinstance(value, _KINDS[kind])
