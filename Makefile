@@ -42,7 +42,7 @@ clean:
 
 .venv/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing anymask and its tools into .venv (some minutes the first time) ..."
-	@$(PIP) -e ".[dev,train]"
+	@$(PIP) -e ".[dev,eval,train]"
 	@touch .venv/installed $@
 
 $(BIN)/python:

@@ -87,6 +87,39 @@ def test_nothing_wrong_gives_no_click() -> None:
     assert first == (centre_click(region), Label.FOREGROUND)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_no_pixel_is_clicked_twice(seed: int) -> None:
+    """Each click is the deepest that is left; depths are those of the whole region, not of what is left of it."""
+    truth, predicted = draw_region((14, 17), seed), draw_region((14, 17), seed + 100)
+    missed, spilt = depths(truth & ~predicted), depths(predicted & ~truth)
+    left = np.maximum(missed, spilt)
+    taken: list[tuple[float, float]] = []
+    while (result := centre_of_error_click(predicted, truth, taken)) is not None:
+        click, label = result
+        assert left[at(click)] == pytest.approx(left.max(), abs=1e-4)
+        assert left[at(click)] > 0, "a pixel that was clicked before"
+        assert truth[at(click)] == (label == Label.FOREGROUND)
+        left[at(click)] = 0
+        taken.append(click)
+    assert len(taken) == (truth ^ predicted).sum(), "at last every wrong pixel was clicked"
+
+
+def test_clicks_in_other_places_change_nothing() -> None:
+    truth = draw_region((25, 32), 0)
+    predicted = draw_region((25, 32), 100)
+    right = [(x + 0.5, y + 0.5) for y, x in np.argwhere(truth == predicted)]
+    assert centre_of_error_click(predicted, truth, right) == centre_of_error_click(predicted, truth)
+
+
+def test_the_other_kind_of_error_is_next_where_the_deepest_is_taken() -> None:
+    truth, predicted = np.zeros((20, 20), bool), np.zeros((20, 20), bool)
+    truth[2:4, 2:4], predicted[12, 12] = True, True
+    taken = [(x + 0.5, y + 0.5) for y, x in np.argwhere(truth)]
+    assert centre_of_error_click(predicted, truth, taken[:3]) == (taken[3], Label.FOREGROUND)
+    assert centre_of_error_click(predicted, truth, taken) == ((12.5, 12.5), Label.BACKGROUND)
+    assert centre_of_error_click(np.zeros((1, 1), bool), np.ones((1, 1), bool), [(0.5, 0.5)]) is None
+
+
 def test_random_clicks_lie_inside_and_cover() -> None:
     region = torch.zeros(6, 9, dtype=torch.bool)
     region[1:3, 4:7] = True

@@ -1,60 +1,247 @@
-"""`anymask eval`: score a model on labelled data."""
+"""`anymask eval`: the paper's zero-shot evaluation, a verb a protocol."""
 
 from __future__ import annotations
 
+import inspect
 import json
-import sys
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from rich.text import Text
 
+from . import human
+from .ablation import ablation
+from .evaluation import check_models, find_samples, print_outcome, watching, wide_console
 from .models import load
+from .suite import suite
 
-app = typer.Typer(help="Score a model on an SA-1B folder.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from ..evaluation.protocol import EvaluationProtocol
 
-Data = Annotated[Path, typer.Argument(help="An SA-1B folder: images, each with a JSON record.", show_default=False)]
-Model = Annotated[str, typer.Option(help="A model's name (anymask models list) or a weights file.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+app = typer.Typer(help="Score models on labelled data, as the paper does (§7).", no_args_is_help=True)
+app.command()(suite)
+app.command()(ablation)
+app.add_typer(human.app, name="human")
+
+
+Made = Any
+"""an EvaluationProtocol, whose module is slow to import; Typer looks up the annotations at runtime"""
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all protocols take."""
+
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A folder or file of labelled images, or a set's name (anymask eval sets).", show_default=False
+        ),
+    ]
+    model: Annotated[
+        list[str], typer.Option(help="A model's name or a weights file; give several to see them side by side.")
+    ] = ("nano",)  # type: ignore[assignment]
+    baselines: Annotated[bool, typer.Option(help="Also measure simple methods without a model.")] = True
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results; a cut run goes on.")] = Path("scores")
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu"
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16: faster, and figures differ a little.")] = (
+        False
+    )
+    format: Annotated[str, typer.Option(help="How the labels are written, where that is not plain to see.")] = "auto"
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images, where they do not lie beside the labels.")
+    ] = None
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="What else the format takes, as in key=labels.")
+    ] = None
+    root: Annotated[Path, typer.Option(help="Folder of sets that go by name.", envvar="ANYMASK_DATA")] = Path("data")
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None
+    as_paper: Annotated[
+        bool, typer.Option("--as-paper", help="About 10,000 masks at random, of a set by name (D.1).")
+    ] = False
+    again: Annotated[bool, typer.Option("--again", help="Start anew rather than go on.")] = False
+    skip_empty: Annotated[bool, typer.Option("--skip-empty", help="Leave out empty masks rather than stop.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False
+
+
+def _verb(make: Callable[..., EvaluationProtocol]) -> Callable[..., EvaluationProtocol]:
+    """Add a verb for the protocol that `make` gives: it has the options of `make` and all of `Common`."""
+    own = inspect.signature(make, eval_str=True).parameters
+    hints = get_type_hints(Common, include_extras=True)
+
+    def run(**given: Any) -> None:
+        options = {name: given[name] if name in hints else given.pop(name) for name in own}
+        _evaluate(make(**options), Common(**given))
+
+    shared = [_parameter(f.name, hints[f.name], f.default) for f in fields(Common)]
+    added = [_parameter(p.name, p.annotation, p.default) for p in own.values() if p.name not in hints]
+    parameters = [shared[0], *added, *shared[1:]]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__doc__ = make.__doc__
+    app.command(make.__name__)(run)
+    return make
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    given = inspect.Parameter.empty if default is MISSING else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=given)
+
+
+Clicks = Annotated[str, typer.Option(help="After how many clicks the masks are judged, as in 1,3.")]
+Sampling = Annotated[
+    Literal["centre", "random"], typer.Option(help="Where in the error a click lies: deepest in it, or anywhere.")
+]
+
+
+@_verb
+def points(clicks: Clicks = "1,2,3,5,9", sampling: Sampling = "centre") -> Made:
+    """Clicks: the first deepest in each object, more at the largest error. Mean IoU (§7.1)."""
+    from ..evaluation.points import Points
+
+    return Points(_numbers("--clicks", clicks), sampling)
+
+
+@_verb
+def interactive(
+    clicks: Annotated[int, typer.Option(min=1, help="Most clicks an object gets.")] = 20,
+) -> Made:
+    """Clicks until the mask is good: NoC@85, NoC@90, and the IoU after each click."""
+    from ..evaluation.interactive import Interactive
+
+    return Interactive(clicks)
+
+
+@_verb
+def boxes(
+    data: str,
+    detections: Annotated[
+        Path | None, typer.Option(help="A detector's boxes (COCO's results format): gives AP on COCO or LVIS.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="2 asks the detector's boxes again, with the first mask.")] = 1,
+) -> Made:
+    """The ground-truth box of each object, or a detector's boxes (§7.4)."""
+    if detections is not None:
+        from ..evaluation.detections import Detections
+
+        return Detections(str(detections), data, rounds)
+    if rounds > 1:
+        raise typer.BadParameter("--rounds is for a detector's boxes; give those with --detections")
+    from ..evaluation.boxes import Boxes
+
+    return Boxes()
+
+
+@_verb
+def edges(
+    points: Annotated[int, typer.Option(min=1, help="Points along each side of the grid.")] = 16,
+    nms: Annotated[float, typer.Option(help="Box IoU beyond which two masks are duplicates.")] = 0.7,
+) -> Made:
+    """Edges from the masks of everything: ODS, OIS, AP and R50 on BSDS500 (§7.2)."""
+    from ..evaluation.edges import Edges
+
+    return Edges(points, nms)
+
+
+@_verb
+def proposals(
+    points: Annotated[int, typer.Option(min=1, help="Points along each side of the grid.")] = 64,
+    nms: Annotated[float, typer.Option(help="Box IoU beyond which two masks are duplicates.")] = 0.9,
+) -> Made:
+    """Object proposals: AR@1000, by size and by frequency, on LVIS (§7.3)."""
+    from ..evaluation.proposals import Proposals
+
+    return Proposals(points, nms)
+
+
+@_verb
+def text(
+    threshold: Annotated[float, typer.Option(help="Least score of a mask that counts as an answer.")] = 0.5,
+) -> Made:
+    """Text: the name of each category in an image, against all that is labelled so (§7.5)."""
+    from ..evaluation.text import Text
+
+    return Text(threshold)
+
+
+@_verb
+def fairness(
+    group: Annotated[str, typer.Option(help="The column that tells the group of an object.", show_default=False)],
+    table: Annotated[
+        Path | None, typer.Option(help="CSV file with image, id and that column; else the labels have it.")
+    ] = None,
+    clicks: Clicks = "1,3",
+    sampling: Sampling = "random",
+) -> Made:
+    """Mean IoU by group of people, and where the intervals do not overlap (§6)."""
+    from ..evaluation.fairness import Fairness
+
+    return Fairness(group, str(table or ""), _numbers("--clicks", clicks), sampling)
 
 
 @app.command()
-def points(data: Data, model: Model = "nano", device: Device = "cpu", as_json: AsJson = False) -> None:
-    """One click at the point of each mask that is farthest from its edge."""
-    from ..evaluation import points as protocol
+def sets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the data sets that go by name: the paper's 23, and those of its other experiments."""
+    from dataclasses import asdict
 
-    _score(protocol, data, model, device, as_json)
+    from rich.table import Column, Table
 
+    from ..dataset.catalogue import CATALOGUE
 
-@app.command()
-def boxes(data: Data, model: Model = "nano", device: Device = "cpu", as_json: AsJson = False) -> None:
-    """The ground-truth box of each mask."""
-    from ..evaluation import boxes as protocol
-
-    _score(protocol, data, model, device, as_json)
-
-
-def _score(protocol: ModuleType, data: Path, model: str, device: str, as_json: bool) -> None:
-    """Run a protocol over a folder and print its metrics."""
-    from ..dataset.sa1b import open_folder
-    from ..predict.predictor import SamPredictor
-
-    samples = open_folder(data)
-    predictor = SamPredictor(load(model, device))
-    console = Console(stderr=True)
-    watched = track(samples, "images", console=console, transient=True, disable=not console.is_terminal)
-    metrics = dict(protocol.summarise(list(protocol.evaluate(predictor, watched))))
     if as_json:
-        json.dump({"data": str(data), "model": model, **metrics}, sys.stdout, indent=2)
-        print()
+        print(json.dumps([asdict(each) for each in CATALOGUE.values()], indent=2, ensure_ascii=False))
         return
-    table = Table("metric", "value", title=Text(f"{model} on {data.name}"))
-    for name, value in metrics.items():
-        table.add_row(name, f"{value:.0f}" if name == "objects" else f"{value:.3f}")
-    Console().print(table)
+    listed = Table(
+        "name",
+        "images of",
+        "masks",
+        Column("home page", overflow="fold"),
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    for each in CATALOGUE.values():
+        listed.add_row(each.name, each.image_type, f"{each.masks:,}" if each.masks else "", each.home)
+    wide_console().print(listed)
+
+
+def _numbers(flag: str, given: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in given.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{flag} {given}: expected whole numbers with commas between, such as 1,3") from None
+
+
+def _key_and_value(given: str) -> tuple[str, Any]:
+    from ..settings import parse_value
+
+    key, separator, value = given.partition("=")
+    if not separator:
+        raise typer.BadParameter(f"--option {given}: expected KEY=VALUE, such as key=labels")
+    return key, parse_value(value)
+
+
+def _evaluate(protocol: EvaluationProtocol, common: Common) -> None:
+    """Run a protocol for all models asked for, and show the figures."""
+    from ..evaluation.experiment import baseline_subjects, check_subjects, measure, model_subject
+    from ..evaluation.report import plot
+    from ..evaluation.suite import short_name
+
+    options = dict(_key_and_value(option) for option in common.option or ())
+    samples, name = find_samples(common.data, common.format, common.images, common.root, options, common.as_paper)
+    subjects = [
+        model_subject(short_name(m), protocol, partial(load, m, common.device), common.bf16) for m in common.model
+    ]
+    subjects += baseline_subjects(protocol) if common.baselines else []
+    check_subjects(protocol, subjects)
+    check_models(common.model, common.device)
+    folder = common.out / f"{protocol.name}-{name}"
+    with watching() as progress:
+        outcome = measure(
+            protocol, subjects, samples[: common.limit], name, folder, progress, common.again, common.skip_empty
+        )
+    plot(outcome, folder)
+    print_outcome(outcome, folder, common.as_json)

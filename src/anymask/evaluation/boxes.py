@@ -2,47 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ..dataset.sa1b import Sample
-from ..errors import DataError
-from ..predict.predictor import SamPredictor
+from ..dataset.sample import Object
+from ..predict.predictor import Prediction
 from ..task.boxes import mask_boxes
-from ..task.metrics import iou
+from ..task.metrics import boundary_iou, iou
 from ..task.prompts import Prompt
+from .baselines import Disc, Felzenszwalb, GrabCut
+from .clicker import AT_ONCE
+from .protocol import Baselines, EvaluationProtocol, LabelledImage, Metric, Row, Segmenter
+from .summaries import at, by_category, by_size, mean, object_rows
 
 
-def evaluate(predictor: SamPredictor, samples: Iterable[Sample]) -> Iterator[dict[str, float]]:
-    """Yield the figures of each object: `single` (IoU of the mask for unambiguous prompts), `scored` (of the best
-    scored of three), `oracle` (best of three).
+@dataclass(frozen=True)
+class Boxes(EvaluationProtocol):
+    """Mean IoU of the mask for unambiguous prompts, of the best scored of three, and of the best of three."""
 
-    The box encloses the ground-truth mask's pixels, their far edges included.
-    """
-    for sample in samples:
-        predictor.set_image(sample.image())
-        truths = sample.masks()
-        if not truths:
-            continue
-        boxes = mask_boxes(np.stack(truths)) + np.array([0, 0, 1, 1])
-        prompts = [Prompt(box=box) for box in boxes]
-        three = predictor.predict_many(prompts, multimask_output=True)
-        single = predictor.predict_many(prompts, multimask_output=False)
-        for truth, many, one in zip(truths, three, single, strict=True):
-            each = iou(many.masks, truth)
-            yield {
-                "single": float(iou(one.masks[0], truth)),
-                "scored": float(each[many.scores.argmax()]),
-                "oracle": float(each.max()),
-            }
+    name: ClassVar[str] = "boxes"
+    baselines: ClassVar[Baselines] = {"ellipse": Disc, "felzenszwalb": Felzenszwalb, "grabcut": GrabCut}
+
+    def evaluate(self, subject: Segmenter, image: LabelledImage) -> list[Row]:
+        """A row an object: IoU of the `single` mask and its `boundary_iou`, IoU of the best `scored` and the `oracle`.
+
+        The box encloses the ground-truth mask's pixels, their far edges included.
+        """
+        rows = object_rows(image)
+        if rows:
+            subject.set_image(image.pixels)
+        for start in range(0, len(rows), AT_ONCE):
+            objects = image.objects[start : start + AT_ONCE]
+            boxes = mask_boxes(np.stack([target.mask for target in objects])) + np.array([0, 0, 1, 1])
+            prompts = [Prompt(box=box) for box in boxes]
+            three = subject.predict_many(prompts, multimask_output=True)
+            single = subject.predict_many(prompts, multimask_output=False)
+            for row, target, many, one in zip(rows[start:], objects, three, single, strict=False):
+                row |= _judge(target, many, one)
+        return rows
+
+    def summarise(self, rows: Sequence[Row]) -> Iterator[Metric]:
+        """Means over all objects, by size and by category."""
+        yield mean("box, single mask, mean IoU", rows, at("single"))
+        yield mean("box, best-scored of three, mean IoU", rows, at("scored"))
+        yield mean("box, best of three, mean IoU", rows, at("oracle"))
+        yield mean("box, boundary IoU", rows, at("boundary_iou"))
+        yield from by_size("box, mean IoU", rows, at("single"))
+        yield Metric("objects", len(rows))
+        yield from by_category("box, mean IoU", rows, at("single"))
 
 
-def summarise(figures: Sequence[dict[str, float]]) -> Iterator[tuple[str, float]]:
-    """Means over all objects. Raises DataError for no objects."""
-    if not figures:
-        raise DataError("the data hold no masks to score; expected at least one that is not empty")
-    yield "box, single mask, mean IoU", float(np.mean([f["single"] for f in figures]))
-    yield "box, best-scored of three, mean IoU", float(np.mean([f["scored"] for f in figures]))
-    yield "box, best of three, mean IoU", float(np.mean([f["oracle"] for f in figures]))
-    yield "objects", float(len(figures))
+def _judge(target: Object, many: Prediction, one: Prediction) -> Row:
+    truth, single = target.counted(target.mask), target.counted(one.masks[0])
+    each = iou(target.counted(many.masks), truth)
+    return {
+        "single": float(iou(single, truth)),
+        "boundary_iou": boundary_iou(single, truth),
+        "scored": float(each[many.scores.argmax()]),
+        "oracle": float(each.max()),
+    }

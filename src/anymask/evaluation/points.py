@@ -1,48 +1,86 @@
-"""One click at the centre of each object: mean IoU of the best-scored mask, and of the best of three (§7.1)."""
+"""Clicks at the centre of each object, and then at the centre of the largest error: mean IoU (§7.1, D.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, get_args
 
 import numpy as np
 
-from ..dataset.sa1b import Sample
-from ..errors import DataError
-from ..predict.predictor import SamPredictor
-from ..task.clicks import centre_click
-from ..task.metrics import iou
-from ..task.prompts import Prompt
+from ..errors import ConfigError
+from ..settings import refuse_unknown
+from ..task.metrics import boundary_iou
+from .baselines import Disc, Felzenszwalb
+from .clicker import AT_ONCE, Sampling, Session, click_through
+from .protocol import Baselines, EvaluationProtocol, LabelledImage, Metric, Row, Segmenter
+from .summaries import at, by_category, by_size, mean, object_rows
 
 
-def evaluate(predictor: SamPredictor, samples: Iterable[Sample]) -> Iterator[dict[str, float]]:
-    """Yield the figures of each object: `scored` (IoU of the mask with the best predicted IoU), `oracle` (best
-    IoU of the three), `predicted` (the best predicted IoU itself).
+@dataclass(frozen=True)
+class Points(EvaluationProtocol):
+    """Mean IoU of the best-scored mask after each number of clicks, and of the best of three after the first."""
 
-    The click is the point of the mask farthest from its edge, at full resolution.
-    """
-    for sample in samples:
-        predictor.set_image(sample.image())
-        truths = sample.masks()
-        if not truths:
-            continue
-        prompts = [Prompt([centre_click(truth)]) for truth in truths]
-        for truth, result in zip(truths, predictor.predict_many(prompts, multimask_output=True), strict=True):
-            each = iou(result.masks, truth)
-            best = result.scores.argmax()
-            yield {
-                "scored": float(each[best]),
-                "oracle": float(each.max()),
-                "predicted": float(result.scores[best]),
-            }
+    clicks: tuple[int, ...] = (1, 2, 3, 5, 9)
+    """after how many clicks the masks are judged"""
+    sampling: Sampling = "centre"
+    """where the first click lies in the object"""
+
+    name: ClassVar[str] = "points"
+    baselines: ClassVar[Baselines] = {"disc": Disc, "felzenszwalb": Felzenszwalb}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_unknown([self.sampling], get_args(Sampling), "sampling")
+        if not self.clicks or min(self.clicks) < 1:
+            raise ConfigError(f"clicks: expected numbers of 1 or more, got {self.clicks}")
+        object.__setattr__(self, "clicks", tuple(sorted(set(self.clicks))))
+
+    def evaluate(self, subject: Segmenter, image: LabelledImage) -> list[Row]:
+        """A row an object: `iou` and `boundary_iou` by number of clicks, and of the first click the `oracle`, which is
+        the best IoU of the three masks, and the `predicted` IoU of the best scored."""
+        rows = object_rows(image)
+        if rows:
+            subject.set_image(image.pixels)
+        for start in range(0, len(rows), AT_ONCE):
+            objects = image.objects[start : start + AT_ONCE]
+            rounds = click_through(subject, image.name, objects, self.clicks[-1], self.sampling)
+            for click, sessions in enumerate(rounds, start=1):
+                for row, session in zip(rows[start:], sessions, strict=False):
+                    self._judge(row, session, click)
+        return rows
+
+    def _judge(self, row: Row, session: Session, click: int) -> None:
+        if click == 1:
+            row |= {"iou": {}, "boundary_iou": {}, "oracle": float(session.ious.max()), "predicted": session.score}
+        if click in self.clicks:
+            row["iou"][str(click)] = session.iou
+            counted = session.target.counted
+            row["boundary_iou"][str(click)] = boundary_iou(counted(session.mask), counted(session.target.mask))
+
+    def summarise(self, rows: Sequence[Row]) -> Iterator[Metric]:
+        """Means over all objects, by size and by category, and the correlation of predicted with true IoU."""
+        for click in self.clicks:
+            answer = "1 click, best-scored mask" if click == 1 else _clicks(click)
+            yield mean(f"{answer}, mean IoU", rows, at("iou", str(click)))
+        yield mean("1 click, best of three, mean IoU", rows, at("oracle"))
+        for click in self.clicks:
+            figure = at("boundary_iou", str(click))
+            yield mean(f"{_clicks(click)}, boundary IoU", rows, figure, detail=click not in (1, 3))
+        first = self.clicks[0]
+        yield from by_size(f"{_clicks(first)}, mean IoU", rows, at("iou", str(first)))
+        if first == 1:
+            yield from _correlation(rows)
+        yield Metric("objects", len(rows))
+        yield from by_category(f"{_clicks(first)}, mean IoU", rows, at("iou", str(first)))
 
 
-def summarise(figures: Sequence[dict[str, float]]) -> Iterator[tuple[str, float]]:
-    """Means over all objects, and the correlation of predicted with true IoU. Raises DataError for no objects."""
-    if not figures:
-        raise DataError("the data hold no masks to score; expected at least one that is not empty")
-    yield "1 click, best-scored mask, mean IoU", float(np.mean([f["scored"] for f in figures]))
-    yield "1 click, best of three, mean IoU", float(np.mean([f["oracle"] for f in figures]))
-    pairs = np.array([[f["predicted"], f["scored"]] for f in figures]).T
-    if (pairs.std(axis=1) > 0).all():
-        yield "correlation of predicted with true IoU", float(np.asarray(np.corrcoef(pairs))[0, 1])
-    yield "objects", float(len(figures))
+def _clicks(number: int) -> str:
+    return "1 click" if number == 1 else f"{number} clicks"
+
+
+def _correlation(rows: Sequence[Row]) -> Iterator[Metric]:
+    """Pearson's correlation of the predicted IoU with the true one, where both vary."""
+    pairs = np.array([[row["predicted"], row["iou"]["1"]] for row in rows]).T
+    if (np.ptp(pairs, axis=1) > 0).all():
+        yield Metric("correlation of predicted with true IoU", float(np.asarray(np.corrcoef(pairs))[0, 1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import cv2
@@ -24,26 +25,29 @@ def centre_click(mask: NDArray[np.bool_]) -> tuple[float, float] | None:
 
 
 def centre_of_error_click(
-    predicted: NDArray[np.bool_], truth: NDArray[np.bool_]
+    predicted: NDArray[np.bool_], truth: NDArray[np.bool_], taken: Sequence[tuple[float, float]] = ()
 ) -> tuple[tuple[float, float], Label] | None:
     """The next click of an evaluation: the pixel of the error that lies deepest in it, with its label.
 
     False negatives and false positives are measured apart, and the deeper one wins; None where nothing is wrong.
+    Pixels that were clicked before, `taken`, are not clicked again.
     """
     best: tuple[float, tuple[float, float], Label] | None = None
     for region, label in ((truth & ~predicted, Label.FOREGROUND), (predicted & ~truth, Label.BACKGROUND)):
-        depth, point = _deepest(region)
+        depth, point = _deepest(region, taken)
         if depth > 0 and (best is None or depth > best[0]):
             best = depth, point, label
     return None if best is None else best[1:]
 
 
-def _deepest(region: NDArray[np.bool_]) -> tuple[float, tuple[float, float]]:
+def _deepest(region: NDArray[np.bool_], taken: Sequence[tuple[float, float]] = ()) -> tuple[float, tuple[float, float]]:
     """The largest distance to the edge within a region, and the centre (x, y) of the pixel that has it."""
     padded = np.pad(region.astype(np.uint8), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(distance.argmax()), distance.shape)
-    return float(distance[y, x]), (float(x) + 0.5, float(y) + 0.5)
+    for x, y in taken:
+        distance[int(y), int(x)] = 0
+    row, column = np.unravel_index(int(distance.argmax()), distance.shape)
+    return float(distance[row, column]), (float(column) + 0.5, float(row) + 0.5)
 
 
 def random_click(region: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
