@@ -95,9 +95,11 @@ def test_a_format_or_an_option_that_is_not_known(folder):
     path = write_json(folder / "a.json", coco())
     with pytest.raises(DataError, match="--format 'cocoa': is not known; expected auto or one of sa1b, coco, lvis"):
         open_data(path, "cocoa")
-    with pytest.raises(DataError, match="--min-area: is no option of the format coco, which takes images, nested"):
+    with pytest.raises(
+        DataError, match="--option min_area: is no option of the format coco, which takes images, nested"
+    ):
         open_data(path, min_area=3)
     with pytest.raises(DataError, match="--images: is no option of the format sa1b, which takes none"):
         open_data(folder, "sa1b", folder)
-    with pytest.raises(DataError, match="--key: is needed by the format mat"):
+    with pytest.raises(DataError, match="--option key=NAME: is needed by the format mat"):
         open_data(folder, "mat")

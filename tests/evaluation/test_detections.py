@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from anymask.errors import ConfigError, DataError
+from anymask.evaluation.baselines import Disc
 from anymask.evaluation.clicker import AT_ONCE
 from anymask.evaluation.detections import Detections
 from anymask.predict.predictor import Prediction
@@ -102,20 +104,24 @@ def test_worse_masks_boxes_and_categories_have_less(write, objects, images, scri
 
 
 def test_rows_are_results_in_the_format_of_coco(write, objects, images, scripted):
-    [first, second] = write(perfect(objects)).evaluate(scripted(fill), images[0])
+    [row] = write(perfect(objects)).evaluate(scripted(fill), images[0])
+    [first, second] = row["results"]
     assert {k: v for k, v in first.items() if k != "segmentation"} == {"image_id": 7, "category_id": 3, "score": 0.4}
     np.testing.assert_array_equal(rle.decode(second["segmentation"]), objects[7][1][0])
-    assert json.loads(json.dumps([first, second])) == [first, second]
+    assert json.loads(json.dumps(row)) == row
 
 
 def test_a_second_round_sees_the_box_and_the_first_logits(write, objects, images, scripted):
     segmenter = scripted(lambda prompt, several: fill(prompt, several) if prompt.mask is not None else ([ONES], [1]))
-    rows = write(perfect(objects), rounds=2).evaluate(segmenter, images[0])
-    (first, _), (second, _) = segmenter.calls
+    [row] = write(perfect(objects), rounds=2).evaluate(segmenter, images[0])
+    (first, three), (second, one) = segmenter.calls
+    assert three and not one, "the first answer is ambiguous, the last is not"
     assert [prompt.mask for prompt in first] == [None, None]
     assert [prompt.box.tolist() for prompt in first] == [prompt.box.tolist() for prompt in second]
     assert [float(prompt.mask[0, 0]) for prompt in second] == [0, 1]
-    np.testing.assert_array_equal(rle.decode(rows[0]["segmentation"]), objects[7][0][0], "the last answer counts")
+    np.testing.assert_array_equal(
+        rle.decode(row["results"][0]["segmentation"]), objects[7][0][0], "the last answer counts"
+    )
 
 
 ONES = np.ones(SHAPE, bool)
@@ -128,15 +134,16 @@ def test_a_segmenter_without_logits_is_asked_with_the_box_alone(write, objects, 
         for prompt in prompts
         if prompt.mask is None
     ]
-    assert len(write(perfect(objects), rounds=2).evaluate(segmenter, images[0])) == 2
+    [row] = write(perfect(objects), rounds=2).evaluate(segmenter, images[0])
+    assert len(row["results"]) == 2
 
 
 def test_many_boxes_are_asked_in_parts(write, objects, images, scripted, figures):
     segmenter = scripted(fill)
     boxes = perfect(objects) + [{**perfect(objects)[0], "score": 0.01 * n} for n in range(AT_ONCE)]
-    rows = write(boxes).evaluate(segmenter, images[0])
+    [row] = write(boxes).evaluate(segmenter, images[0])
     assert [len(prompts) for prompts, _ in segmenter.calls] == [AT_ONCE, 2]
-    assert [row["score"] for row in rows] == [each["score"] for each in boxes if each["image_id"] == 7]
+    assert [result["score"] for result in row["results"]] == [each["score"] for each in boxes if each["image_id"] == 7]
 
 
 @pytest.mark.parametrize(("key", "value"), [("image_id", 8), ("category_id", 4)])
@@ -173,3 +180,17 @@ def test_a_truth_that_is_none_is_named(write, objects, images, scripted, tmp_pat
 def test_at_least_one_round():
     with pytest.raises(ConfigError, match="rounds: expected at least 1"):
         Detections("boxes.json", "truth.json", 0)
+
+
+def test_the_truth_of_images_that_were_left_out_does_not_count(write, objects, images, scripted, figures):
+    some = [each for each in perfect(objects) if each["image_id"] == 7]
+    assert figures(write(some), scripted(fill), *images)["AP"] < 1
+    assert figures(write(some), scripted(fill), images[0], images[2])["AP"] == pytest.approx(1)
+
+
+def test_a_box_outside_its_image_names_file_and_image(write, objects, images):
+    away = [{**perfect(objects)[0], "bbox": [5000, 5000, 10, 10]}]
+    baseline = Disc()
+    baseline.set_image(np.zeros((*SHAPE, 3), np.uint8))
+    with pytest.raises(DataError, match=r"boxes\.json: image 7: box .* lies outside"):
+        write(away).evaluate(baseline, replace(images[0], pixels=np.zeros((*SHAPE, 3), np.uint8)))

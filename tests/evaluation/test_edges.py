@@ -28,15 +28,15 @@ SHAPE = (64, 64)
 class Drawn:
     """A predictor whose model answers each point with the same three masks, in an image of its own size."""
 
-    def __init__(self, masks, ious, inside=10.0, outside=-10.0, mask_threshold=0.0):
+    def __init__(self, masks, ious, inside=10.0, outside=-10.0, mask_threshold=0.0, shape=SHAPE):
         self.logits = torch.stack([torch.where(torch.as_tensor(mask), inside, outside) for mask in masks])
         self.ious = torch.tensor(ious)
         self.model = SimpleNamespace(device="cpu", mask_threshold=mask_threshold, decode_parts=self.decode_parts)
-        self.frame = ImageFrame(*SHAPE, 64)
+        self.frame = ImageFrame(*shape, 64)
         self.embedding, self.asked = "features", []
 
     def set_pixels(self, pixels):
-        assert pixels.shape[:2] == SHAPE
+        assert pixels.shape[:2] == self.frame.shape
 
     def decode_parts(self, embedding, points, boxes, masks, multimask_output):
         coords, labels = points
@@ -89,10 +89,10 @@ def test_masks_that_are_duplicates_are_dropped(points):
 
 
 def test_each_point_of_the_grid_is_asked_once_in_parts():
-    drawn = Drawn([LEFT, RIGHT, NOTHING], [0.9, 0.8, 0.7])
-    ModelEdges(drawn, 9, 0.7).edges(PIXELS)
+    drawn = Drawn([LEFT, RIGHT, NOTHING], [0.9, 0.8, 0.7], shape=(20, 32))  # half as large as in the model frame
+    ModelEdges(drawn, 9, 0.7).edges(np.zeros((20, 32, 3), np.uint8))
     assert len(drawn.asked) > 1
-    np.testing.assert_allclose(np.concatenate(drawn.asked), point_grid(9) * 64)
+    np.testing.assert_allclose(np.concatenate(drawn.asked), point_grid(9) * [64, 40])
 
 
 def test_the_cut_off_is_that_of_the_model():

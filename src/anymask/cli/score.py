@@ -93,7 +93,7 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 Clicks = Annotated[str, typer.Option(help="After how many clicks the masks are judged, as in 1,3.")]
 Sampling = Annotated[
-    Literal["centre", "random"], typer.Option(help="Where in the error a click lies: deepest in it, or anywhere.")
+    Literal["centre", "random"], typer.Option(help="Where the first click lies: deepest in the object, or anywhere.")
 ]
 
 
@@ -121,14 +121,16 @@ def boxes(
     detections: Annotated[
         Path | None, typer.Option(help="A detector's boxes (COCO's results format): gives AP on COCO or LVIS.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="2 asks the detector's boxes again, with the first mask.")] = 1,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Answers to a detector's box, each seeing the last.  [default: 2]")
+    ] = None,
 ) -> Made:
     """The ground-truth box of each object, or a detector's boxes (§7.4)."""
     if detections is not None:
         from ..evaluation.detections import Detections
 
-        return Detections(str(detections), data, rounds)
-    if rounds > 1:
+        return Detections(str(detections), data, rounds or 2)
+    if rounds is not None:
         raise typer.BadParameter("--rounds is for a detector's boxes; give those with --detections")
     from ..evaluation.boxes import Boxes
 

@@ -70,6 +70,7 @@ def sample_as_paper(samples: Sequence[Sample], dataset: DataSet, seed: int = 0) 
         if masks >= MASKS_SAMPLED:
             break
         found = len(samples[index].annotations)
+        samples[index].forget()
         masks += found
         chosen += [int(index)] if found else []
     return [samples[index] for index in sorted(chosen)]

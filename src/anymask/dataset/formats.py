@@ -84,9 +84,10 @@ def open_data(path: str | Path, format: str = "auto", images: str | Path | None 
     for name in options:
         if name not in chosen.options:
             taken = f"takes {', '.join(chosen.options)}" if chosen.options else "takes none"
-            raise DataError(f"--{name.replace('_', '-')}: is no option of the format {format}, which {taken}")
+            flag = "--images" if name == "images" else f"--option {name}"
+            raise DataError(f"{flag}: is no option of the format {format}, which {taken}")
     if format == "mat" and "key" not in options:
-        raise DataError("--key: is needed by the format mat; name the variable that holds the map")
+        raise DataError("--option key=NAME: is needed by the format mat; name the variable that holds the map")
     return chosen.open(path, **options)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,15 @@ class EdgeCounts:
     """predicted pixels that match at least one annotator"""
     predicted: Ints
     """predicted pixels"""
+
+    def to_row(self) -> dict[str, Any]:
+        """The counts as lists, JSON-ready."""
+        return {each.name: getattr(self, each.name).tolist() for each in fields(self)}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> EdgeCounts:
+        """The counts of a row that may hold other keys as well."""
+        return cls(*(np.array(row[each.name]) for each in fields(cls)))
 
     @property
     def recall(self) -> Floats:
@@ -132,6 +141,16 @@ def human_counts(humans: Bools, tolerance: float = TOLERANCE) -> EdgeCounts:
     if len(humans) < 2:
         raise DataError(f"boundaries of shape {humans.shape}: expected A×H×W of two people or more, to hold one out")
     return _sum([edge_counts(one, np.delete(humans, i, axis=0), 1, tolerance) for i, one in enumerate(humans)])
+
+
+def edge_row(image: str, edge_map: NDArray[Any], humans: Bools) -> list[dict[str, Any]]:
+    """The row of an image, as `edge_counts` gives it; made here, where no model need be loaded."""
+    return [{"image": image, **edge_counts(edge_map, humans).to_row()}]
+
+
+def person_row(image: str, humans: Bools) -> list[dict[str, Any]]:
+    """The same for people held out, as `human_counts` gives them."""
+    return [{"image": image, **human_counts(humans).to_row()}]
 
 
 def summarise(counts: Sequence[EdgeCounts]) -> EdgeScores:

@@ -18,7 +18,7 @@ from ..predict.predictor import SamPredictor
 from ..task import rle
 from ..task.boxes import mask_boxes, nms
 from .edge_detectors import canny, mask_edges, sobel, suppress_non_maxima
-from .edge_matching import EdgeCounts, edge_counts, human_counts, summarise
+from .edge_matching import EdgeCounts, edge_row, person_row, summarise
 from .protocol import Baselines, Deferred, EvaluationProtocol, LabelledImage, Metric, Row
 
 PROMPTS_AT_ONCE = 4
@@ -116,12 +116,12 @@ class Edges(EvaluationProtocol):
         if isinstance(subject, HeldOutPerson):
             if len(people) < 2:
                 raise DataError(f"{image.name}: boundaries of one person; expected two or more, to hold one out")
-            return partial(_person_row, image.name, people)
-        return partial(_row, image.name, subject.edges(image.pixels), people)
+            return partial(person_row, image.name, people)
+        return partial(edge_row, image.name, subject.edges(image.pixels), people)
 
     def summarise(self, rows: Sequence[Row]) -> Iterator[Metric]:
         """F at the best threshold of all (ODS) and of each image (OIS), AP, recall at a precision of .5 (R50)."""
-        scores = summarise([_counts(row) for row in rows])
+        scores = summarise([EdgeCounts.from_row(row) for row in rows])
         yield Metric("ODS", scores.ods)
         if len(scores.curve.thresholds) > 1:
             yield Metric("OIS", scores.ois)
@@ -135,25 +135,6 @@ class Edges(EvaluationProtocol):
             yield Metric(f"recall at threshold {threshold:.2f}", float(recall), detail=True)
             yield Metric(f"precision at threshold {threshold:.2f}", float(precision), detail=True)
         yield Metric("images", len(rows))
-
-
-COUNTS = ("matched_human", "human", "matched_predicted", "predicted")
-
-
-def _row(name: str, edge_map: NDArray[np.float32], people: NDArray[np.bool_]) -> list[Row]:
-    return [_as_row(name, edge_counts(edge_map, people))]
-
-
-def _person_row(name: str, people: NDArray[np.bool_]) -> list[Row]:
-    return [_as_row(name, human_counts(people))]
-
-
-def _as_row(name: str, counts: EdgeCounts) -> Row:
-    return {"image": name, **{key: getattr(counts, key).tolist() for key in ("thresholds", *COUNTS)}}
-
-
-def _counts(row: Row) -> EdgeCounts:
-    return EdgeCounts(np.array(row["thresholds"]), *(np.array(row[key], np.int64) for key in COUNTS))
 
 
 def _boundaries(image: LabelledImage) -> NDArray[np.bool_]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import MISSING, fields
+from typing import Any, cast
 
 from ..errors import ConfigError
 from ..settings import field_names, refuse_unknown
@@ -28,6 +29,11 @@ def make_protocol(name: str, options: Mapping[str, Any]) -> EvaluationProtocol:
     kind = PROTOCOLS[name]
     try:
         refuse_unknown(options, field_names(kind), "option")
+        missing = [
+            each.name for each in fields(cast(Any, kind)) if each.default is MISSING and each.name not in options
+        ]
+        if missing:
+            raise ConfigError(f"option {missing[0]!r} is missing; give it under options")
         return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in options.items()})
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"{name}: {error}") from None

@@ -25,7 +25,8 @@ def mean_interval(
     groups = range(len(numbers)) if clusters is None else clusters
     _, index = np.unique(np.array([str(group) for group in groups]), return_inverse=True)
     sums, sizes = np.bincount(index, numbers), np.bincount(index)
-    drawn = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
-    means = drawn @ sums / (drawn @ sizes)
+    rng, even = np.random.default_rng(seed), np.full(len(sums), 1 / len(sums))
+    drawn = (rng.multinomial(len(sums), even) for _ in range(draws))  # one by one, for there may be many clusters
+    means = [times @ sums / (times @ sizes) for times in drawn]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
