@@ -47,7 +47,7 @@ def run_quietly():
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("anymask train", "anymask eval"))])
 def test_the_verbs_and_options_of_the_longer_ones_exist(command, monkeypatch, capsys):
     words = shlex.split(command, comments=True)
-    verb = words[1:3] if words[1] == "eval" else words[1:2]
+    verb = words[1 : {"eval": 3, "train": 2}[words[1]] + (words[2] == "human")]
     monkeypatch.setattr(sys, "argv", ["anymask", *verb, "--help"])
     run_quietly()
     shown = capsys.readouterr().out
@@ -55,7 +55,7 @@ def test_the_verbs_and_options_of_the_longer_ones_exist(command, monkeypatch, ca
 
 
 def test_links_and_pictures_exist():
-    assert "@" not in README.replace("![", ""), "a placeholder was left"
+    assert not re.search(r"@\w+@", README), "a placeholder was left"
     targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert targets
     assert [t for t in targets if not (ROOT / t).exists()] == []
