@@ -21,6 +21,7 @@ def test_the_file_is_small_and_says_what_it_is():
     card = read_card(WEIGHTS)
     assert {"data", "licence", "recipe", "scores"} <= card.keys()
     scores = card["scores"]["coco_mval_val"]
+    assert {"grabcut", "berkeley", "bsds500_test"} <= card["scores"].keys()
     assert scores["1 click, best-scored mask, mean IoU"] >= 0.42
     assert scores["box, single mask, mean IoU"] >= 0.72
 

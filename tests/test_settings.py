@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from anymask.errors import ConfigError
-from anymask.settings import check_types, field_names, parse_value, read_toml, refuse_unknown
+from anymask.settings import check_types, field_names, parse_value, read_toml, refuse_unknown, tables
 
 
 @dataclass
@@ -106,3 +106,24 @@ def test_toml_files(tmp_path):
         read_toml(path)
     with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
         read_toml(tmp_path / "none.toml")
+
+
+def test_tables_are_for_a_dataclass():
+    @dataclass
+    class Step:
+        size: int
+        name: str = ""
+
+    assert tables({"steps": [{"size": 1}, {"size": 2, "name": "x"}]}, "steps", Step) == [
+        {"size": 1},
+        {"size": 2, "name": "x"},
+    ]
+    assert tables({}, "steps", Step) == []
+    for wrong, message in (
+        ({"size": 1}, r"steps: expected tables, each written \[\[steps\]\]"),
+        ([1], "expected tables"),
+        ([{"sise": 1}], "did you mean 'size'"),
+        ([{"name": "x"}], r"steps: one has no 'size'; expected size in each \[\[steps\]\]"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            tables({"steps": wrong}, "steps", Step)

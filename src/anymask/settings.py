@@ -44,6 +44,24 @@ def refuse_unknown(names: Iterable[str], known: Collection[str], what: str = "ke
             raise ConfigError(f"unknown {what} {name!r}; {hint}")
 
 
+def tables(record: dict[str, Any], key: str, kind: Any) -> list[dict[str, Any]]:
+    """The tables of a record that are written [[key]], each for a dataclass.
+
+    Raises ConfigError for anything else, for keys that are no fields, and for fields that are missing.
+    """
+    found = record.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+        raise ConfigError(f"{key}: expected tables, each written [[{key}]]")
+    fields = dataclasses.fields(kind)
+    needed = [f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING]
+    for table in found:
+        refuse_unknown(table, field_names(kind))
+        for name in needed:
+            if name not in table:
+                raise ConfigError(f"{key}: one has no {name!r}; expected {', '.join(needed)} in each [[{key}]]")
+    return found
+
+
 def field_names(kind: Any) -> list[str]:
     """The names of a dataclass's fields."""
     return [field.name for field in dataclasses.fields(kind)]

@@ -15,7 +15,7 @@ from reference import fill_with_noise, hugging_face_sam
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from anymask.errors import CheckpointError, OutputError
+from anymask.errors import CheckpointError, ConfigError, OutputError
 from anymask.model.checkpoint import (
     CARD_KEY,
     CONFIG_KEY,
@@ -250,6 +250,16 @@ def test_our_own_files_hold_all_that_a_model_is(tmp_path: Path, config: SamConfi
     assert opened.config == config
     assert read_card(path) == card
     assert_same_outputs(opened, made)
+
+
+def test_a_card_beside_the_weights_counts_before_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "sam.safetensors"
+    save_model(noisy(TOY), path, {"licence": "CC0", "scores": {"old": 0.1}})
+    path.with_suffix(".toml").write_text("[scores]\nnew = 0.2\n")
+    assert read_card(path) == {"licence": "CC0", "scores": {"new": 0.2}}
+    path.with_suffix(".toml").write_text("[scores")
+    with pytest.raises(ConfigError, match=r"sam\.toml: not TOML"):
+        read_card(path)
 
 
 def test_half_precision_takes_half_the_room_and_loads_as_float32(tmp_path: Path) -> None:

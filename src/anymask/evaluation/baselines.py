@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import cv2
@@ -181,10 +181,6 @@ class Felzenszwalb(Baseline):
         chosen = range(len(scores)) if several else (int(np.argmax(scores)),)
         nearest = np.less_equal(*_distances(self.shape, prompt))
         return [_select(self.segments[i], prompt, nearest) for i in chosen], [scores[i] for i in chosen]
-
-
-BASELINES: dict[str, Callable[[], Baseline]] = {kind.name: kind for kind in (Disc, GrabCut, Felzenszwalb)}
-"""what makes each baseline, by its name"""
 
 
 def _select(segments: NDArray[np.int64], prompt: Prompt, nearest: Mask) -> Mask:

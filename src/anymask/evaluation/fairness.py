@@ -16,7 +16,7 @@ from ..errors import ConfigError, DataError
 from .clicker import Sampling
 from .points import Points
 from .protocol import EvaluationProtocol, LabelledImage, Metric, Row, Segmenter
-from .summaries import at, mean
+from .summaries import at, clicks_in_words, mean
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Fairness(EvaluationProtocol):
         for click in self.clicks:
             means = {
                 group: mean(
-                    f"{self.group} {group}, {_clicks(click)}, mean IoU",
+                    f"{self.group} {group}, {clicks_in_words(click)}, mean IoU",
                     groups[group],
                     at("iou", str(click)),
                 )
@@ -65,7 +65,7 @@ class Fairness(EvaluationProtocol):
             yield from means.values()
             for a, b in _apart(means):
                 gap = abs(means[a].value - means[b].value)
-                yield Metric(f"⚑ {a} and {b} differ, {_clicks(click)}: intervals do not overlap, gap", gap)
+                yield Metric(f"⚑ {a} and {b} differ, {clicks_in_words(click)}: intervals do not overlap, gap", gap)
         for group in sorted(groups):
             yield Metric(f"objects, {self.group} {group}", len(groups[group]))
 
@@ -78,10 +78,6 @@ class Fairness(EvaluationProtocol):
             if isinstance(place, Mapping) and place.get(self.group) not in (None, ""):
                 return str(place[self.group])
         return None
-
-
-def _clicks(number: int) -> str:
-    return "1 click" if number == 1 else f"{number} clicks"
 
 
 def _apart(means: Mapping[str, Metric]) -> Iterator[tuple[str, str]]:

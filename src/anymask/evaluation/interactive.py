@@ -11,7 +11,7 @@ from ..task.metrics import number_of_clicks
 from .baselines import Disc, Felzenszwalb
 from .clicker import AT_ONCE, click_through
 from .protocol import Baselines, EvaluationProtocol, LabelledImage, Metric, Row, Segmenter
-from .summaries import at, mean, object_rows
+from .summaries import at, clicks_in_words, mean, object_rows
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ class Interactive(EvaluationProtocol):
             yield Metric(f"failures over {self.clicks} clicks @{percent}", needed.count(None))
         for k in range(1, self.clicks + 1):
             shown = k in (1, 2, 3, 5, 10, self.clicks)
-            yield mean(f"{k} click{'s' * (k > 1)}, mean IoU", rows, at("ious", k - 1), not shown)
+            yield mean(f"{clicks_in_words(k)}, mean IoU", rows, at("ious", k - 1), not shown)
         yield Metric("objects", len(rows))

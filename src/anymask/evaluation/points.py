@@ -14,7 +14,7 @@ from ..task.metrics import boundary_iou
 from .baselines import Disc, Felzenszwalb
 from .clicker import AT_ONCE, Sampling, Session, click_through
 from .protocol import Baselines, EvaluationProtocol, LabelledImage, Metric, Row, Segmenter
-from .summaries import at, by_category, by_size, mean, object_rows
+from .summaries import at, by_category, by_size, clicks_in_words, mean, object_rows
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,18 @@ class Points(EvaluationProtocol):
     def summarise(self, rows: Sequence[Row]) -> Iterator[Metric]:
         """Means over all objects, by size and by category, and the correlation of predicted with true IoU."""
         for click in self.clicks:
-            answer = "1 click, best-scored mask" if click == 1 else _clicks(click)
+            answer = "1 click, best-scored mask" if click == 1 else clicks_in_words(click)
             yield mean(f"{answer}, mean IoU", rows, at("iou", str(click)))
         yield mean("1 click, best of three, mean IoU", rows, at("oracle"))
         for click in self.clicks:
             figure = at("boundary_iou", str(click))
-            yield mean(f"{_clicks(click)}, boundary IoU", rows, figure, detail=click not in (1, 3))
+            yield mean(f"{clicks_in_words(click)}, boundary IoU", rows, figure, detail=click not in (1, 3))
         first = self.clicks[0]
-        yield from by_size(f"{_clicks(first)}, mean IoU", rows, at("iou", str(first)))
+        yield from by_size(f"{clicks_in_words(first)}, mean IoU", rows, at("iou", str(first)))
         if first == 1:
             yield from _correlation(rows)
         yield Metric("objects", len(rows))
-        yield from by_category(f"{_clicks(first)}, mean IoU", rows, at("iou", str(first)))
-
-
-def _clicks(number: int) -> str:
-    return "1 click" if number == 1 else f"{number} clicks"
+        yield from by_category(f"{clicks_in_words(first)}, mean IoU", rows, at("iou", str(first)))
 
 
 def _correlation(rows: Sequence[Row]) -> Iterator[Metric]:

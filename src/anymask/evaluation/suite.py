@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..files import make_folder, replacing, write_json
 from ..model.sam import Sam
 from ..model.weights import SUFFIXES
-from ..settings import check_types, field_names, read_toml, refuse_unknown
+from ..settings import check_types, field_names, read_toml, refuse_unknown, tables
 from .experiment import Outcome, Progress, Subject, baseline_subjects, check_subjects, measure, model_subject
 from .protocol import EvaluationProtocol
 from .protocols import make_protocol
@@ -83,15 +83,8 @@ def read_suite(path: str | Path) -> Suite:
     record = read_toml(path)
     try:
         refuse_unknown(record, field_names(Suite))
-        entries = record.get("entries", [])
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise ConfigError("entries: expected tables, each written [[entries]]")
-        for entry in entries:
-            refuse_unknown(entry, field_names(Entry))
-            if missing := [key for key in ("protocol", "data") if key not in entry]:
-                raise ConfigError(f"an entry has no {missing[0]!r}; expected protocol and data in each [[entries]]")
         rest: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
-        rest["entries"] = tuple(Entry(**entry) for entry in entries)
+        rest["entries"] = tuple(Entry(**entry) for entry in tables(record, "entries", Entry))
         return Suite(**rest)
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None

@@ -24,6 +24,11 @@ def object_rows(image: LabelledImage) -> list[Row]:
     ]
 
 
+def clicks_in_words(number: int) -> str:
+    """How so many clicks are called in a metric's name."""
+    return "1 click" if number == 1 else f"{number} clicks"
+
+
 def at(*keys: str | int) -> Callable[[Row], float]:
     """What gives the figure of a row that lies under these keys, one within the other."""
 

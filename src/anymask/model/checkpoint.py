@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, ConfigError
 from ..files import replacing
+from ..settings import read_toml
 from .config import SamConfig, ViTConfig
 from .sam import Sam
 
@@ -84,11 +85,15 @@ def save_model(sam: Sam, path: str | Path, card: dict[str, Any] | None = None, h
 def read_card(path: str | Path) -> dict[str, Any]:
     """The card of one of our files: data, licence, recipe, scores; empty where it has none.
 
-    Raises CheckpointError where the file is no safetensors file.
+    What a TOML file of the same name beside it says counts before the weights' own metadata, so that scores can be
+    added without writing the weights anew. Raises CheckpointError where the file is no safetensors file, and
+    ConfigError where the one beside it is no TOML.
     """
     path = Path(path)
     _, metadata = _read_safetensors(path, tensors=False)
-    return _record(metadata, CARD_KEY, path) if CARD_KEY in metadata else {}
+    card = _record(metadata, CARD_KEY, path) if CARD_KEY in metadata else {}
+    beside = path.with_suffix(".toml")
+    return {**card, **read_toml(beside)} if beside.is_file() else card
 
 
 def weights_hash(sam: Sam) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..settings import check_types, field_names, parse_value, read_toml, refuse_unknown
+from ..settings import check_types, field_names, parse_value, read_toml, refuse_unknown, tables
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,8 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
         _apply(record, change)
     try:
         refuse_unknown(record, field_names(Recipe))
-        stages = record.get("stages", [])
-        if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
-            raise ConfigError("stages: expected tables, each written [[stages]]")
-        for stage in stages:
-            refuse_unknown(stage, field_names(Stage))
-        return Recipe(**{**record, "stages": tuple(Stage(**stage) for stage in stages)})
+        stages = tuple(Stage(**stage) for stage in tables(record, "stages", Stage))
+        return Recipe(**{**record, "stages": stages})
     except (TypeError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None
 
