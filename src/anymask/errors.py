@@ -10,6 +10,7 @@ AnymaskError
 │   └── DownloadError       weights that could not be fetched or verified
 ├── DataError         labelled data that breaks its format
 ├── ConfigError       an option or a recipe with an unknown key or a wrong value
+├── TrainingError     a training run that cannot go on
 └── OutputError       a result that cannot be written where it should go
 """
 
@@ -55,6 +56,10 @@ class DataError(AnymaskError, ValueError):
 
 class ConfigError(AnymaskError, ValueError):
     """An option or a recipe with an unknown key or a wrong value."""
+
+
+class TrainingError(AnymaskError):
+    """A training run that cannot go on."""
 
 
 class OutputError(AnymaskError, OSError):

@@ -62,6 +62,37 @@ def tables(record: dict[str, Any], key: str, kind: Any) -> list[dict[str, Any]]:
     return found
 
 
+def table(record: dict[str, Any], key: str, kind: Any) -> Any:
+    """The dataclass that the table [key] of a record stands for; lists become tuples where the fields are such.
+
+    Raises ConfigError for anything but a table, for unknown keys and for wrong values, naming the table.
+    """
+    value = record[key]
+    if not isinstance(value, dict):
+        raise ConfigError(f"{key}: expected a table, written [{key}], got {value!r}")
+    try:
+        return build(kind, value)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from None
+
+
+def build(kind: Any, record: dict[str, Any]) -> Any:
+    """A dataclass from a record; lists become tuples where the fields are such.
+
+    Raises ConfigError for keys that are no fields, for fields that are missing, and what the dataclass raises.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    refuse_unknown(record, fields)
+    for name, field in fields.items():
+        if name not in record and field.default is field.default_factory is dataclasses.MISSING:
+            raise ConfigError(f"{name!r} is missing")
+    return kind(**{name: _as_tuple(value, str(fields[name].type)) for name, value in record.items()})
+
+
+def _as_tuple(value: Any, annotation: str) -> Any:
+    return tuple(value) if isinstance(value, list) and annotation.startswith("tuple") else value
+
+
 def field_names(kind: Any) -> list[str]:
     """The names of a dataclass's fields."""
     return [field.name for field in dataclasses.fields(kind)]
@@ -93,6 +124,11 @@ def _fits(value: Any, annotation: str) -> bool:
         return True
     if isinstance(value, bool) and kind != "bool":
         return False
-    if isinstance(value, (list, tuple)) and not all(_fits(each, inner.removesuffix(", ...")) for each in value):
+    if not isinstance(value, _KINDS[kind]):
         return False
-    return isinstance(value, _KINDS[kind])
+    if not isinstance(value, (list, tuple)):
+        return True
+    if kind == "tuple" and not inner.endswith(", ...") and inner:
+        each = inner.split(", ")
+        return len(each) == len(value) and all(map(_fits, value, each))
+    return all(_fits(one, inner.removesuffix(", ...")) for one in value)

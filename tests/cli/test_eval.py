@@ -245,7 +245,7 @@ def test_wrong_data_end_in_one_line(score, data, tmp_path):
         (["--model", "nanoo"], "model 'nanoo' is not known: did you mean nano?", 1),
         (["--model", "gone.pth"], "gone.pth", 1),
         (["--device", "abacus"], "device 'abacus' is not there", 1),
-        (["--format", "cocoo"], "--format 'cocoo': is not known; expected auto or one of sa1b, coco", 1),
+        (["--format", "cocoo"], "--format 'cocoo': is not known; expected auto or one of sa1b, shards, coco", 1),
         (["--format", "coco"], "squares", 1),
         (["--option", "key=labels"], "is no option of the format sa1b", 1),
         (["--as-paper"], "--as-paper: ", 1),

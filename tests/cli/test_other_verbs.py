@@ -62,7 +62,7 @@ def test_wrong_recipes_end_in_one_line(anymask, tmp_path):
     for arguments, message in (
         (("train", tmp_path / "gone.toml"), "gone.toml"),
         (("train", tmp_path / "recipe.toml", "spede=1"), "unknown key"),
-        (("train", tmp_path / "recipe.toml", "--data", tmp_path, "-o", tmp_path / "run"), "no such folder"),
+        (("train", tmp_path / "recipe.toml", "--data", tmp_path, "-o", tmp_path / "run"), "no such file or folder"),
     ):
         result = anymask(*arguments)
         assert result.code == 1 and message in result.err and result.err.count("\n") == 1, result.err

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 
 import pytest
 from labelled_data import CORNERS, MASKS, check_masks, coco, write_image, write_json, write_map
 
+from anymask.dataset import shards
 from anymask.dataset.formats import FORMATS, open_data
 from anymask.errors import DataError
 from anymask.task import rle
@@ -63,6 +66,49 @@ def test_a_folder_is_told_by_its_first_json(folder, content):
     assert sample.image().shape == (24, 36, 3) and sample.name == "a"
 
 
+@pytest.fixture()
+def tars(folder, monkeypatch):
+    """A folder with the tar a.tar of one pair."""
+    monkeypatch.setattr(shards, "user_cache_path", lambda name: folder / "cache")
+    (folder / "tars").mkdir()
+    with tarfile.open(folder / "tars" / "a.tar", "w") as tar:
+        for name, content in (("a.jpg", (folder / "a.jpg").read_bytes()), ("a.json", json.dumps(SA1B).encode())):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return folder / "tars"
+
+
+@pytest.mark.parametrize("name", ["", "a.tar", "*.tar", "{a,a}.tar"])
+def test_tars_are_told_by_their_name(tars, name):
+    samples = open_data(tars / name)
+    assert isinstance(samples, list)
+    check_masks(samples[0], MASKS)
+    assert samples[0].record == open_data(tars / name, "shards")[0].record
+
+
+@pytest.mark.parametrize("name", ["none.tar", "a.tar.gz", "{0..9}.tar", "*.tgz"])
+def test_tars_that_cannot_be_opened(tars, name):
+    (tars / "a.tar.gz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(DataError, match=r"is compressed with gzip|no such file; expected a tar"):
+        open_data(tars / name)
+
+
+@pytest.mark.parametrize("place", ["labels", "train/labels", "data.yaml", "set.yml"])
+def test_yolo_is_told_by_its_folders_and_its_yaml(folder, place):
+    root = folder / "set"
+    inner = root / "train" if place.startswith("train") else root
+    write_image(inner / "images" / "a.jpg")
+    (inner / "labels").mkdir()
+    (inner / "labels" / "a.txt").write_text("0 0 0 1 0 1 1 0 1")
+    write_json(root / "notes.json", {"categories": []})  # Label Studio leaves one
+    if place.endswith("ml"):
+        (root / place).write_text("train: images\nnames: [cup]")
+    [sample] = open_data(root / place if place.endswith("ml") else root)
+    [one] = sample.objects()
+    assert one.mask.all() and one.category == ("cup" if place.endswith("ml") else None)
+
+
 def test_options_and_images_go_to_the_loader(folder):
     write_map(folder / "maps" / "a_ids.png", MASKS)
     [sample] = open_data(folder / "maps", "instance_png", folder, mask_ending="_ids.png")
@@ -93,7 +139,9 @@ def test_the_record_of_a_single_image(folder, content):
 
 def test_a_format_or_an_option_that_is_not_known(folder):
     path = write_json(folder / "a.json", coco())
-    with pytest.raises(DataError, match="--format 'cocoa': is not known; expected auto or one of sa1b, coco, lvis"):
+    with pytest.raises(
+        DataError, match="--format 'cocoa': is not known; expected auto or one of sa1b, shards, coco, lvis"
+    ):
         open_data(path, "cocoa")
     with pytest.raises(
         DataError, match="--option min_area: is no option of the format coco, which takes images, nested"

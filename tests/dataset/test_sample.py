@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled_data import BLOCK, HEIGHT, MASKS, RING, TWO_PARTS, WIDTH, block
+from labelled_data import BLOCK, HEIGHT, MASKS, RING, TWO_PARTS, WIDTH, block, write_image
 
 from anymask.dataset.sample import Object, Sample
-from anymask.errors import DataError
+from anymask.errors import DataError, ImageError
 from anymask.task import rle
 
 EMPTY = block(0, 0, 0, 0)
@@ -99,3 +100,26 @@ def test_the_record_is_read_once_and_again_when_forgotten():
     sample.forget()
     sample.forget()
     assert len(sample.objects()) == 2 and len(reads) == 2
+
+
+def test_pixels_that_lie_inside_another_file(tmp_path):
+    content = write_image(tmp_path / "a.png").read_bytes()
+    inside = replace(sample_of()[0], given_path=tmp_path / "a.tar" / "a.png", read_bytes=lambda: content)
+    assert inside.image().shape == (HEIGHT, WIDTH, 3)
+    inside.check_image()
+    cut = replace(inside, read_bytes=lambda: content[:30])
+    for read in (cut.image, cut.check_image):
+        with pytest.raises(ImageError, match=r"a\.tar.a\.png: "):
+            read()
+
+
+def test_an_image_is_checked_without_its_pixels(tmp_path):
+    sample = replace(sample_of()[0], given_path=tmp_path / "a.png")
+    with pytest.raises(ImageError, match=r"a\.png: cannot be read"):
+        sample.check_image()
+    write_image(tmp_path / "a.png")
+    sample.check_image()
+    write_image(tmp_path / "a.png", WIDTH, HEIGHT)
+    for check in (sample.check_image, sample.image):
+        with pytest.raises(DataError, match=rf"a\.png: is {HEIGHT}×{WIDTH} pixels .* its record says {WIDTH}×{HEIGHT}"):
+            check()

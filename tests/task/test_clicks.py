@@ -124,7 +124,7 @@ def test_random_clicks_lie_inside_and_cover() -> None:
     region = torch.zeros(6, 9, dtype=torch.bool)
     region[1:3, 4:7] = True
     region[5, 8] = region[0, 0] = True
-    clicks = random_click(region.expand(4000, 6, 9), torch.Generator().manual_seed(0))
+    clicks = random_click(region.expand(4000, 6, 9), torch.rand(4000, generator=torch.Generator().manual_seed(0)))
     assert clicks.shape == (4000, 2)
     assert (clicks % 1 == 0.5).all()
     x, y = clicks.long().unbind(-1)
@@ -136,23 +136,28 @@ def test_random_clicks_lie_inside_and_cover() -> None:
 
 def test_random_clicks_are_drawn_for_each_region() -> None:
     regions = torch.stack([torch.tensor(draw_region((25, 32), seed)) for seed in range(6)]).reshape(2, 3, 25, 32)
-    clicks = random_click(regions, torch.Generator().manual_seed(0))
+    clicks = random_click(regions, torch.full((2, 3), 0.4))
     assert clicks.shape == (2, 3, 2)
     for region, click in zip(regions.flatten(0, 1), clicks.flatten(0, 1), strict=True):
         x, y = click.long().tolist()
         assert region[y, x]
-    assert torch.equal(clicks, random_click(regions, torch.Generator().manual_seed(0)))
-    assert not torch.equal(clicks, random_click(regions, torch.Generator().manual_seed(1)))
+        first, last = (random_click(region, torch.tensor(draw)) for draw in (0.0, 1.0))
+        inside = region.nonzero().flip(-1) + 0.5
+        assert torch.equal(first, inside[0]) and torch.equal(last, inside[-1])
 
 
 def test_a_random_click_in_an_empty_region_is_anywhere() -> None:
-    clicks = random_click(torch.zeros(500, 2, 3, dtype=torch.bool), torch.Generator().manual_seed(0))
+    clicks = random_click(torch.zeros(600, 2, 3, dtype=torch.bool), torch.arange(600) / 600)
     assert {tuple(click) for click in clicks.tolist()} == {(x + 0.5, y + 0.5) for x in range(3) for y in range(2)}
+
+
+def normal(boxes: torch.Tensor) -> torch.Tensor:
+    return torch.randn(boxes.shape, generator=torch.Generator().manual_seed(0))
 
 
 def test_noisy_boxes_move_by_a_tenth_of_the_side() -> None:
     boxes = torch.tensor([100.0, 200.0, 180.0, 240.0]).expand(20000, 4)
-    moved = noisy_box(boxes, generator=torch.Generator().manual_seed(0)) - boxes
+    moved = noisy_box(boxes, normal(boxes)) - boxes
     assert moved.mean(dim=0).abs().max() < 0.2
     deviation = moved.std(dim=0)
     torch.testing.assert_close(deviation, torch.tensor([8.0, 4.0, 8.0, 4.0]), rtol=0.03, atol=0)
@@ -161,10 +166,10 @@ def test_noisy_boxes_move_by_a_tenth_of_the_side() -> None:
 
 def test_noisy_boxes_move_by_twenty_pixels_at_most() -> None:
     boxes = torch.tensor([0.0, 0.0, 1000.0, 800.0]).expand(5000, 4)
-    moved = noisy_box(boxes, generator=torch.Generator().manual_seed(0)) - boxes
+    moved = noisy_box(boxes, normal(boxes)) - boxes
     assert moved.abs().max() == 20
     assert (moved.abs() == 20).float().mean() > 0.7
-    near = noisy_box(boxes, limit=3, generator=torch.Generator().manual_seed(0)) - boxes
+    near = noisy_box(boxes, normal(boxes), limit=3) - boxes
     assert near.abs().max() == 3
 
 
@@ -173,7 +178,8 @@ def test_noisy_boxes_stay_in_order() -> None:
     generator = torch.Generator().manual_seed(0)
     low = torch.rand(3, 7000, 2, generator=generator) * 100
     size = torch.rand(3, 7000, 2, generator=generator) * 5
-    boxes = noisy_box(torch.cat([low, low + size], dim=-1), generator=generator)
+    boxes = torch.cat([low, low + size], dim=-1)
+    boxes = noisy_box(boxes, normal(boxes))
     assert boxes.shape == (3, 7000, 4)
     assert (boxes[..., 2:] - boxes[..., :2] > 0.99).all()
     assert (boxes[..., :2] - low).abs().max() < 4

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anymask.errors import AnymaskError, ImageError
-from anymask.task.image import read_image
+from anymask.task.image import image_size, read_image
 
 
 def draw(height: int = 40, width: int = 60) -> NDArray[np.uint8]:
@@ -47,7 +47,7 @@ def test_files(name: str, tmp_path: Path) -> None:
     options = {"a.webp": {"lossless": True}, "a.jpg": {"quality": 98, "subsampling": 0}}.get(name, {})
     path = save(tmp_path / name, Image.fromarray(RGB), **options)
     with Image.open(path) as image:
-        for source in (path, str(path), image):
+        for source in (path, str(path), path.read_bytes(), image):
             assert_image(read_image(source), RGB, 6 if name == "a.jpg" else 0)
 
 
@@ -142,6 +142,7 @@ def test_exif_turns_the_image_upright(orientation: int, suffix: str, tmp_path: P
     options = {"quality": 98, "subsampling": 0} if suffix == "jpg" else {}
     path = save(tmp_path / f"a.{suffix}", Image.fromarray(np.ascontiguousarray(undone)), exif=exif, **options)
     assert_image(read_image(path), RGB, 6 if suffix == "jpg" else 0)
+    assert image_size(path) == image_size(str(path)) == image_size(path.read_bytes()) == RGB.shape[:2]
 
 
 def test_a_photo_with_a_preview_behind_it(tmp_path: Path) -> None:
@@ -245,6 +246,26 @@ def test_an_image_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: pyt
             read_image(path)
 
 
+def test_the_size_of_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as the header tells, it is refused for the same reasons; the pixels may be missing."""
+    photo = save(tmp_path / "a.jpg", Image.fromarray(RGB).resize((400, 300)))
+    photo.write_bytes(photo.read_bytes()[:900])
+    assert image_size(photo) == (300, 400)
+    with pytest.raises(ImageError):
+        read_image(photo)
+    (tmp_path / "text.jpg").write_text("This is no image.")
+    sliver = save(tmp_path / "sliver.png", Image.new("RGB", (3, 100)))
+    for path in (tmp_path / "text.jpg", sliver, tmp_path / "none.jpg", tmp_path):
+        with pytest.raises(ImageError) as read:
+            read_image(path)
+        with pytest.raises(ImageError) as measured:
+            image_size(path)
+        assert str(measured.value) == str(read.value)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ImageError, match="over 1,000 pixels"):
+        image_size(photo)
+
+
 # files that are no image
 
 
@@ -275,6 +296,15 @@ def test_files_that_hold_no_image(tmp_path: Path) -> None:
         with pytest.raises(ImageError, match=message) as caught:
             read_image(str(tmp_path / name))
         assert str(caught.value).startswith(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("read", [read_image, image_size])
+def test_an_error_calls_bytes_by_their_name(read: Any) -> None:
+    for content, message in ((b"", "is empty"), (b"This is no image.", "not an image that Pillow can read")):
+        with pytest.raises(ImageError, match=rf"^a\.tar/b\.jpg: {message}"):
+            read(content, name="a.tar/b.jpg")
+        with pytest.raises(ImageError, match=f"^image: {message}"):
+            read(content)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "BMP"])

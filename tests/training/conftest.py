@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from anymask.task import rle
-from anymask.training.config import Recipe, Stage
+from anymask.training.config import Prompting, Recipe, Stage
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +40,7 @@ def recipe():
         model="test_tiny_light",
         sources={"shapes": 1.0},
         stages=(Stage(size=64, steps=6, batch=2, objects=2), Stage(size=96, steps=4, batch=1, objects=2)),
+        prompting=Prompting(points=1, refine=False, box_single=True),
         lr=3e-3,
         warmup=2,
         workers=0,

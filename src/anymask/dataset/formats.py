@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import DataError
 from .sa1b import open_folder
 from .sample import Sample
+from .shards import is_pattern, open_shards
 from .sources.bsds import open_bsds
 from .sources.coco import open_coco
 from .sources.coco_panoptic import open_coco_panoptic
@@ -25,6 +26,7 @@ from .sources.semantic_png import open_semantic_png
 from .sources.via import open_via
 from .sources.visor import open_visor
 from .sources.woodscape import open_woodscape
+from .sources.yolo import open_yolo
 from .sources.youtube_vis import open_youtube_vis
 
 
@@ -33,7 +35,7 @@ class Format:
     """A format on disk: what its path is, and what opens it."""
 
     path: str
-    open: Callable[..., list[Sample]]
+    open: Callable[..., Sequence[Sample]]
 
     @property
     def options(self) -> list[str]:
@@ -43,6 +45,7 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "sa1b": Format("a folder of images, each with SA-1B's record", open_folder),
+    "shards": Format("a tar of images, each with SA-1B's record, a folder or a pattern of such tars", open_shards),
     "coco": Format("a JSON of COCO's instances", open_coco),
     "lvis": Format("an LVIS JSON", open_lvis),
     "coco_panoptic": Format("a JSON of COCO's panoptic segmentation", open_coco_panoptic),
@@ -57,6 +60,7 @@ FORMATS: dict[str, Format] = {
     "sa1b_boundaries": Format("a folder of SA-1B's records, each beside a PNG of boundaries", open_sa1b_boundaries),
     "visor": Format("a folder of VISOR's JSONs", open_visor),
     "woodscape": Format("a folder of WoodScape's JSONs of instances", open_woodscape),
+    "yolo": Format("a data.yaml, or a folder of images/ and YOLO's labels/ for segmentation", open_yolo),
 }
 
 
@@ -64,9 +68,9 @@ def open_data(path: str | Path, format: str = "auto", images: str | Path | None 
     """The samples of labelled images in any format.
 
     Args:
-        path: the file or folder of the labels.
-        format: one of FORMATS; `auto` tells SA-1B, LabelMe, VISOR, WoodScape and any JSON from their content, for
-            which a JSON is read twice.
+        path: the file or folder of the labels, or a pattern of tars.
+        format: one of FORMATS; `auto` tells SA-1B, its shards, YOLO, LabelMe, VISOR, WoodScape and any JSON from
+            their content, for which a JSON is read twice.
         images: the folder of the images, where they do not lie with the labels.
         options: what else the loader of the format takes.
 
@@ -88,29 +92,45 @@ def open_data(path: str | Path, format: str = "auto", images: str | Path | None 
             raise DataError(f"{flag}: is no option of the format {format}, which {taken}")
     if format == "mat" and "key" not in options:
         raise DataError("--option key=NAME: is needed by the format mat; name the variable that holds the map")
-    return chosen.open(path, **options)
+    return list(chosen.open(path, **options))
 
 
 def _recognise(path: Path) -> str:
-    """The format of a JSON, or of a folder by its first JSON; DataError with all formats where it cannot be told."""
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder; expected labelled images")
+    """The format of a file, a folder or a pattern; DataError with all formats where it cannot be told."""
     found = None
-    if path.is_file() and path.suffix.lower() == ".json":
+    if path.is_dir():
+        found = _of_folder(path)
+    elif is_pattern(path) or path.name.endswith((".tar", ".tar.gz", ".tgz")):
+        found = "shards"
+    elif not path.exists():
+        raise DataError(f"{path}: no such file or folder; expected labelled images")
+    elif path.suffix.lower() in (".yaml", ".yml"):
+        found = "yolo"
+    elif path.suffix.lower() == ".json":
         found = _of_content(read_json(path, "labelled images"))
         if found in ("sa1b", "woodscape"):
             raise DataError(f"{path}: is the record of a single image; name the folder, {path.parent}")
-    elif path.is_dir():
-        records = (file for file in sorted(path.glob("*.json")) if file.name != "source.json")
-        first = next(records, None)
-        found = _of_content(read_json(first, "labelled images")) if first else None
-        found = found if found in ("sa1b", "labelme", "visor", "woodscape") else None
-        if found == "sa1b" and first and _has_boundaries(first):
-            found = "sa1b_boundaries"
     if found is None:
         known = "; ".join(f"{name}: {one.path}" for name, one in FORMATS.items())
         raise DataError(f"{path}: its format cannot be told; name it with --format ({known})")
     return found
+
+
+def _of_folder(path: Path) -> str | None:
+    """The format of a folder, by its first JSON, or by what else lies in it."""
+    records = (file for file in sorted(path.glob("*.json")) if file.name != "source.json")
+    first = next(records, None)
+    found = _of_content(read_json(first, "labelled images")) if first else None
+    if found == "sa1b" and first and _has_boundaries(first):
+        return "sa1b_boundaries"
+    if found in ("sa1b", "labelme", "visor", "woodscape"):
+        return found
+    if next(path.glob("*.tar"), None):
+        return "shards"
+    labels = (path / "labels", path / "train" / "labels")
+    if (path / "data.yaml").is_file() or any(next(place.rglob("*.txt"), None) for place in labels):
+        return "yolo"
+    return None
 
 
 def _has_boundaries(record: Path) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..task import rle
-from ..task.image import read_image
+from ..task.image import image_size, read_image
 
 Record = dict[str, Any]
 """`image` (file_name, width, height) and `annotations`, each with an id and a mask as COCO RLE"""
@@ -51,12 +51,14 @@ class Sample:
         name: unique in its set.
         read: gives the record.
         given_path: where the image lies; None where the record names it, beside itself.
+        read_bytes: gives the image file's content where it lies inside another file; `given_path` then is its name.
     """
 
     where: Path
     name: str
     read: Callable[[], Record] = field(repr=False, compare=False)
     given_path: Path | None = None
+    read_bytes: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def record(self) -> Record:
@@ -95,13 +97,23 @@ class Sample:
 
     def image(self) -> NDArray[np.uint8]:
         """H×W×3 uint8 RGB. Raises DataError where its size is not the record's, as after a rotation."""
-        pixels = read_image(self.image_path)
-        if list(pixels.shape[:2]) != self.size:
-            raise DataError(
-                f"{self.image_path}: is {pixels.shape[1]}×{pixels.shape[0]} pixels (width × height) as a person sees "
-                f"it, its record says {self.size[1]}×{self.size[0]}"
-            )
+        pixels = read_image(self._image_file(), name=str(self.image_path))
+        self._check_size(*pixels.shape[:2])
         return pixels
+
+    def check_image(self) -> None:
+        """Raise what `image` would for all that the image file's header tells, without reading pixels."""
+        self._check_size(*image_size(self._image_file(), str(self.image_path)))
+
+    def _image_file(self) -> Path | bytes:
+        return self.image_path if self.read_bytes is None else self.read_bytes()
+
+    def _check_size(self, height: int, width: int) -> None:
+        if [height, width] != self.size:
+            raise DataError(
+                f"{self.image_path}: is {width}×{height} pixels (width × height) as a person sees it, its record "
+                f"says {self.size[1]}×{self.size[0]}"
+            )
 
     def mask(self, annotation: Record, key: str = "segmentation") -> NDArray[np.bool_]:
         """The H×W mask of one annotation. Raises DataError where it is not RLE or its size is not the image's."""

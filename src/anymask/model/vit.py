@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
+from ..errors import ConfigError
 from .attention import attend, join_heads, relative_bias
 from .config import ViTConfig
 from .layers import LayerNorm2d, MLPBlock
@@ -15,12 +20,17 @@ class ViTEncoder(nn.Module):
     """Maps B×3×S×S normalised pixels to a B×dim×(S/16)×(S/16) embedding.
 
     S is `config.size` for released weights; any multiple of the patch works, and the positions are interpolated.
+
+    Attributes:
+        checkpointing: in training keep no activations but those between blocks, and compute the others again on the
+            way back: less memory, more time, the same gradients.
     """
 
     def __init__(self, config: ViTConfig, dim: int = 256) -> None:
         super().__init__()
         self.config = config
         self.img_size = config.size
+        self.checkpointing = False
         grid = config.size // config.patch
         self.patch_embed = PatchEmbed(config.width, config.patch)
         self.pos_embed = nn.Parameter(torch.zeros(1, grid, grid, config.width))
@@ -39,12 +49,23 @@ class ViTEncoder(nn.Module):
         x = self.patch_embed(x)  # B×h×w×D
         x = x + self._positions(x.shape[1], x.shape[2])
         for block in self.blocks:
-            x = block(x)
+            x = checkpoint(block, x, use_reentrant=False) if self.checkpointing and self.training else block(x)
         return self.neck(x.permute(0, 3, 1, 2))  # B×C×h×w
 
     def pyramid(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The embedding, and the finer features, of which a plain ViT has none."""
         return self(x), ()
+
+    def set_drop_path(self, rate: float) -> None:
+        """Let training skip residual branches, at a rate that rises linearly from 0 in the first block to `rate`.
+
+        It is drawn for each image and branch from torch's own generator (appendix A; Huang et al. 2016, and as in
+        ViTDet, Li et al. 2022). A rate of 0 draws nothing. Raises ConfigError unless 0 ≤ rate < 1.
+        """
+        if not 0 <= rate < 1:
+            raise ConfigError(f"drop path: expected a rate of 0 or more and less than 1, got {rate}")
+        for i, block in enumerate(cast(Iterable[Block], self.blocks)):
+            block.drop_path = rate * i / max(1, len(self.blocks) - 1)
 
     def _positions(self, h: int, w: int) -> Tensor:
         if self.pos_embed.shape[1:3] == (h, w):
@@ -65,7 +86,11 @@ class PatchEmbed(nn.Module):
 
 
 class Block(nn.Module):
-    """A transformer block over B×h×w×D tokens, within windows of `window` cells or, with 0, over all of them."""
+    """A transformer block over B×h×w×D tokens, within windows of `window` cells or, with 0, over all of them.
+
+    Attributes:
+        drop_path: probability with which training skips each residual branch for an image.
+    """
 
     def __init__(self, width: int, heads: int, window: int, grid: int) -> None:
         super().__init__()
@@ -74,6 +99,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
         self.mlp = MLPBlock(width, 4 * width)
         self.window = window
+        self.drop_path = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm1(x)
@@ -82,8 +108,15 @@ class Block(nn.Module):
             y = _join_windows(self.attn(_cut_windows(y, self.window)), self.window, (h, w))
         else:
             y = self.attn(y)
-        x = x + y
-        return x + self.mlp(self.norm2(x))
+        x = x + self._branch(y)
+        return x + self._branch(self.mlp(self.norm2(x)))
+
+    def _branch(self, y: Tensor) -> Tensor:
+        """A residual branch, skipped at random in training, and scaled so that its mean stays."""
+        if not self.training or not self.drop_path:
+            return y
+        keep = 1 - self.drop_path
+        return y * (y.new_empty(len(y), 1, 1, 1).bernoulli_(keep) / keep)
 
 
 class Attention(nn.Module):

@@ -50,26 +50,30 @@ def _deepest(region: NDArray[np.bool_], taken: Sequence[tuple[float, float]] = (
     return float(distance[row, column]), (float(column) + 0.5, float(row) + 0.5)
 
 
-def random_click(region: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-    """A pixel drawn evenly from each ...×H×W boolean region, as ...×2 (x, y) of its centre in that grid.
+def random_click(region: torch.Tensor, draw: torch.Tensor) -> torch.Tensor:
+    """The pixel of each ...×H×W boolean region that `draw`, ... numbers from 0 to 1, picks evenly: ...×2 (x, y).
 
-    An empty region gives a pixel drawn from the whole grid.
+    The centre of the pixel is given, in the grid of the region. An empty region counts as the whole grid.
     """
     import torch
 
     width = region.shape[-1]
     flat = region.flatten(-2)
-    noise = torch.rand(flat.shape, generator=generator, device=flat.device)
-    index = (noise + flat).argmax(-1)  # pixels of the region draw from 1 to 2, all others from 0 to 1
+    count = torch.where(flat.any(-1, keepdim=True), flat, True).cumsum(-1)  # pixels up to and with each
+    total = count[..., -1]
+    rank = torch.minimum((draw * total).long(), total - 1)
+    index = torch.searchsorted(count, (rank + 1)[..., None])[..., 0]
     return torch.stack([index % width, index // width], dim=-1) + 0.5
 
 
-def noisy_box(boxes: torch.Tensor, limit: float = 20.0, generator: torch.Generator | None = None) -> torch.Tensor:
-    """Move the corners of ...×4 boxes by noise of 10 % of the side's length, at most `limit` pixels (appendix A)."""
+def noisy_box(boxes: torch.Tensor, noise: torch.Tensor, limit: float = 20.0) -> torch.Tensor:
+    """Move the corners of ...×4 boxes by noise of 10 % of the side's length, at most `limit` pixels (appendix A).
+
+    `noise` is ...×4 numbers of a standard normal distribution.
+    """
     import torch
 
     sides = (boxes[..., 2:] - boxes[..., :2])[..., [0, 1, 0, 1]]
-    noise = torch.randn(boxes.shape, generator=generator, device=boxes.device) * 0.1 * sides
-    moved = boxes + noise.clamp(-limit, limit)
+    moved = boxes + (0.1 * sides * noise).clamp(-limit, limit)
     low = torch.minimum(moved[..., :2], moved[..., 2:] - 1)
     return torch.cat([low, torch.maximum(moved[..., 2:], low + 1)], dim=-1)

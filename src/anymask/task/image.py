@@ -1,16 +1,19 @@
-"""Images at the boundary: paths, PIL images and arrays of any depth to H×W×3 uint8 RGB, upright."""
+"""Images at the boundary: paths, files' content, PIL images and arrays of any depth to H×W×3 uint8 RGB, upright."""
 
 from __future__ import annotations
 
+import io
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import ImageError
 
@@ -20,60 +23,98 @@ MAX_ASPECT = 100
 """longest side over shortest; beyond it the image would be a line in the model's square frame"""
 
 Source = Any
-"""a path, a PIL image, or an array: H×W, H×W×1, H×W×3 or H×W×4, of any integer or float depth"""
+"""a path, the bytes of an image file, a PIL image, or an array: H×W, H×W×1, H×W×3 or H×W×4, of any depth"""
 
 
-def read_image(source: Source, channels: str = "RGB") -> NDArray[np.uint8]:
+def read_image(source: Source, channels: str = "RGB", name: str | None = None) -> NDArray[np.uint8]:
     """Bring an image to H×W×3 uint8 RGB as a person sees it: EXIF rotation applied, on black where it is clear.
 
     Integer arrays of 16 bits are scaled down by 257; float arrays are taken as 0 to 1, or as 0 to 255 where
-    they exceed 1. `channels` is the order of a colour array, "RGB" or "BGR"; files carry their own.
+    they exceed 1. `channels` is the order of a colour array, "RGB" or "BGR"; files carry their own. `name` is what an
+    error calls the source; its path, or what kind of thing it is, where it is None.
 
     Raises ImageError for a missing, broken, animated or non-image file, an array that is no image, and an image
     with a side under 4 pixels or more than 100 times as long as wide.
     """
-    if isinstance(source, (str, PathLike)):
-        name, image = str(source), _read_file(Path(source))
+    if isinstance(source, (str, PathLike, bytes)):
+        name = name or _name(source)
+        with _opened(source, name) as opened:
+            image = _from_pil(opened, name)
     elif isinstance(source, Image.Image):
-        name, image = "image", _from_pil(source, "image")
+        name = name or "image"
+        image = _from_pil(source, name)
     else:
-        name, image = "array", _from_array(np.asarray(source), "array", channels)
+        name = name or "array"
+        image = _from_array(np.asarray(source), name, channels)
     height, width = image.shape[:2]
+    _check_shape(height, width, name)
+    return image
+
+
+def image_size(source: str | PathLike[str] | bytes, name: str | None = None) -> tuple[int, int]:
+    """Height and width that `read_image` would give for a file or its bytes, from the header.
+
+    Raises ImageError, as that does, for all that the header tells. A PNG without EXIF is read to its end, for there
+    may be some behind the pixels.
+    """
+    name = name or _name(source)
+    with _opened(source, name) as image:
+        width, height = image.size
+        if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:  # a quarter turn
+            width, height = height, width
+    _check_shape(height, width, name)
+    return height, width
+
+
+def _name(source: str | PathLike[str] | bytes) -> str:
+    return "image" if isinstance(source, bytes) else str(source)
+
+
+def _check_shape(height: int, width: int, name: str) -> None:
     if min(height, width) < MIN_SIDE or max(height, width) > MAX_ASPECT * min(height, width):
         raise ImageError(
             f"{name}: {width}×{height} pixels; expected sides of at least {MIN_SIDE} pixels and at most "
             f"{MAX_ASPECT}:1; crop it or cut it into tiles"
         )
-    return image
 
 
-def _read_file(path: Path) -> NDArray[np.uint8]:
+def _check_file(path: Path, name: str) -> None:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path}: cannot be read ({reason}); check the path") from None
+        raise ImageError(f"{name}: cannot be read ({reason}); check the path") from None
     if stat.S_ISDIR(status.st_mode):
-        raise ImageError(f"{path}: is a folder; name an image file")
+        raise ImageError(f"{name}: is a folder; name an image file")
     if not status.st_size:
-        raise ImageError(f"{path}: the file is empty; expected an image")
+        raise ImageError(f"{name}: the file is empty; expected an image")
+
+
+@contextmanager
+def _opened(source: str | PathLike[str] | bytes, name: str) -> Iterator[Image.Image]:
+    """The image of a file, its header read; what Pillow raises, then or while pixels are read, becomes ImageError."""
+    if isinstance(source, bytes):
+        if not source:
+            raise ImageError(f"{name}: is empty; expected an image")
+    else:
+        _check_file(Path(source), name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
                 frames = getattr(image, "n_frames", 1)
                 if frames > 1 and image.format != "MPO":  # phones put a preview behind the photo of an MPO
-                    raise ImageError(f"{path}: holds {frames} frames; save the one you want as PNG or JPEG")
-                return _from_pil(image, str(path))
+                    raise ImageError(f"{name}: holds {frames} frames; save the one you want as PNG or JPEG")
+                yield image
     except UnidentifiedImageError:
         expected = "expected JPEG, PNG, TIFF, WebP or the like"
-        raise ImageError(f"{path}: not an image that Pillow can read; {expected}") from None
+        raise ImageError(f"{name}: not an image that Pillow can read; {expected}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise ImageError(f"{path}: over {Image.MAX_IMAGE_PIXELS:,} pixels; cut it into tiles first") from None
+        raise ImageError(f"{name}: over {Image.MAX_IMAGE_PIXELS:,} pixels; cut it into tiles first") from None
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
-        raise ImageError(f"{path}: the image is cut short or damaged ({error}); get a whole copy") from None
+        raise ImageError(f"{name}: the image is cut short or damaged ({error}); get a whole copy") from None
 
 
 def _from_pil(image: Image.Image, name: str) -> NDArray[np.uint8]:

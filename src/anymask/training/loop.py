@@ -1,155 +1,276 @@
-"""The training loop: plain, on one device, and exact when it goes on after a stop."""
+"""The training loop: the same for one process and for many, and exact when it goes on after a stop."""
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-import os
-import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..errors import ConfigError
-from ..files import make_folder, replacing, write_json
-from ..model.checkpoint import load_weights, save_model
-from ..model.light import LightEncoder
-from ..model.registry import entry
-from ..model.sam import ImageEmbedding, Sam
-from ..model.weights import checked_device
+from ..errors import ConfigError, TrainingError
+from ..files import make_folder, write_json
+from ..model.checkpoint import save_model
+from ..model.sam import Sam
+from . import state as states
+from .cached import CachedViews, embed_all
+from .check import check_sources
 from .config import Recipe, Stage
-from .pretrained import load_lite0
-from .rollout import Targets, rollout
-from .views import Sources, Views, batches
+from .distil import DistilledTask, open_teacher
+from .distributed import Alone, open_processes
+from .ema import MovingAverage
+from .judge import Judge, Validate
+from .log import Log
+from .lora import merge_lora
+from .optim import make_optimizer, schedule
+from .presets import fitted
+from .rollout import Draws, Targets
+from .sources import Sources
+from .start import start_model
+from .task import PromptedTask
+from .views import Seen, Views, batches
 
 Report = Callable[[int, dict[str, float]], None]
-"""called with the step and its figures"""
+"""called with the step and its figures: those of the log, and `left`, an estimate of the seconds that remain"""
 
 
-def train(recipe: Recipe, data: Path, out: Path, device: str = "cpu", report: Report | None = None) -> Path:
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    device: str = "cpu",
+    report: Report | None = None,
+    validate: Validate | None = None,
+) -> Path:
     """Run a recipe, or go on with it where `out` holds its state; returns the path of the weights.
 
     The state is written every `save_every` steps and at the end, atomically; whatever stops the run in between costs
     the steps since. Data and prompts are drawn by the step's number, so that a run that was stopped sees what it
-    would have seen.
-    Raises ConfigError where `out` holds the state of another recipe.
+    would have seen. With `validate` the weights are the best ones, and else the last.
+    Raises ConfigError where `out` holds the state of another recipe, and TrainingError where the loss is no number.
     """
-    device = checked_device(device)
-    torch.manual_seed(recipe.seed)
-    sam = Sam(entry(recipe.model).config)
-    sources = Sources(data, recipe.sources, recipe.images, recipe.seed)
+    processes = open_processes(device)
+    sources = Sources(data, recipe.sources, recipe.images, recipe.seed, recipe.validation if validate else None)
     make_folder(out)
-    if not _state_path(out).exists():
-        _initialise(sam, recipe)
-    sam.to(device).train()
-    optimizer = make_optimizer(sam, recipe)
-    step = _resume(sam, optimizer, recipe, out)
-    write_json(out / "recipe.json", recipe.to_dict(), indent=2)
-    for stage, first in _stages(recipe):
-        if step >= first + stage.steps:
-            continue
-        cells = sam.config.mask_size * stage.size // sam.config.encoder.size
-        length = stage.steps * stage.batch
-        views = Views(sources, stage.size, cells, stage.objects, length, recipe.seed + first)
-        for pixels, targets in batches(views, stage.batch, (step - first) * stage.batch, recipe.workers):
-            pixels, targets = [image.to(device) for image in pixels], _to(targets, device)
-            figures = train_step(sam, optimizer, recipe, stage, step, pixels, targets)
-            step += 1
-            if step % recipe.log_every == 0:
-                _log(out / "log.csv", step, figures)
-                if report:
-                    report(step, figures)
-            if step % recipe.save_every == 0 or step == recipe.steps:
-                _save_state(sam, optimizer, recipe, step, out)
-    weights = out / f"{recipe.model}.safetensors"
-    save_model(sam.eval(), weights, {"recipe": recipe.to_dict(), "steps": step})
-    return weights
+    if recipe.memory:
+        recipe = fitted(recipe, out, device, processes)
+    if recipe.check and processes.is_main and not states.path_in(out).exists():
+        held_out = [("validation", sources.held_out)] if sources.held_out else []
+        check_sources([*sources.samples.items(), *held_out])
+    run = Run(recipe, sources, out, processes, validate)
+    if processes.is_main:
+        write_json(out / "recipe.json", recipe.to_dict(), indent=2)
+    run.go(report)
+    return run.finish()
 
 
-def train_step(
-    sam: Sam,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-    stage: Stage,
-    step: int,
-    pixels: Sequence[Tensor],
-    targets: Targets,
-) -> dict[str, float]:
-    """One optimiser step on B images, 3×h×w pixels of 0 to 255 each.
+class Run:
+    """A run between two steps.
 
-    The encoder runs once. Each round of prompts goes back to the embedding by itself, so that memory holds one
-    round at a time, and the sum of what arrives there goes back through the encoder at the end.
+    Attributes:
+        step: optimiser steps so far.
+        task: the module that is trained; `spread` is the same over all processes.
     """
-    started = time.perf_counter()
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak_lr"] * schedule(step, recipe.steps, recipe.warmup)
-    generator = torch.Generator(sam.device).manual_seed(recipe.seed * 1_000_003 + step)
-    optimizer.zero_grad(set_to_none=True)
-    cast = torch.autocast(sam.device.type, torch.bfloat16) if recipe.bf16 else nullcontext()
-    with cast:
-        embedding = sam.encode(torch.stack([sam.preprocess(image, stage.size) for image in pixels]))
-        maps = (embedding.features, *embedding.fine)
-        leaves = tuple(m.detach().requires_grad_() for m in maps)
-        detached = ImageEmbedding(leaves[0], leaves[1:])
-        rounds = []
-        for figures in rollout(sam, detached, targets, stage.size, recipe.rounds, generator, stage.spread):
-            (figures["loss"] / recipe.rounds).backward()
-            rounds.append(torch.stack([figures[name].detach() for name in ("loss", "iou", "iou_error")]))
-        torch.autograd.backward(maps, [leaf.grad for leaf in leaves])
-    norm = nn.utils.clip_grad_norm_(sam.parameters(), recipe.clip)
-    optimizer.step()
-    table = torch.stack(rounds).tolist()  # the one place that waits for the device
-    return {
-        "loss": sum(loss for loss, _, _ in table) / len(table),
-        "iou_first": table[0][1],
-        "iou_last": table[-1][1],
-        "iou_error": table[0][2],
-        "grad_norm": float(norm),
-        "lr": optimizer.param_groups[0]["lr"],
-        "seconds": time.perf_counter() - started,
-    }
+
+    def __init__(
+        self, recipe: Recipe, sources: Sources, out: Path, processes: Alone, validate: Validate | None = None
+    ) -> None:
+        self.recipe, self.sources, self.out, self.processes = recipe, sources, out, processes
+        state = states.load(recipe, out)
+        torch.manual_seed(recipe.seed)
+        sam = start_model(recipe, filled=state is None)
+        self.task = make_task(sam.train(), recipe, processes.device)
+        self.optimizer = make_optimizer(
+            sam, recipe.lr, recipe.betas, recipe.weight_decay, recipe.layer_decay, recipe.encoder_lr
+        )
+        self.spread, _ = processes.prepare(self.task, self.optimizer)
+        self.average = MovingAverage(self.task, recipe.ema) if recipe.ema else None
+        self.step = 0
+        board = out / "tensorboard" if recipe.tensorboard and processes.is_main else None
+        step = int(state["step"]) if state else 0
+        self.log = Log(out / "log.csv", step, board)
+        self.judge = (
+            Judge(recipe, sources.held_out, out, Log(out / "validation.csv", step, board), validate)
+            if (validate and recipe.validation.every)
+            else None
+        )
+        if state:
+            self._restore(state)
+
+    def go(self, report: Report | None) -> None:
+        """All steps that are left, unless validation ends the run before."""
+        for stage, first in stages(self.recipe):
+            if self.step >= first + stage.steps or (self.judge and self.judge.should_stop):
+                continue
+            made = self._batches(stage, first)
+            pace = Pace(self.recipe, self.step)
+            for images, targets in made:
+                figures = self.learn(stage, images, targets)
+                self.step += 1
+                if self.average:
+                    self.average.update(self.task, self.step)
+                if self.step % self.recipe.log_every == 0:
+                    self._tell(figures, pace, report)
+                stopping = self._validate()
+                if self.step % self.recipe.save_every == 0 or self.step == self.recipe.steps or stopping:
+                    self._save()
+                if stopping:
+                    return
+
+    def learn(self, stage: Stage, images: Sequence[Seen], targets: Targets) -> Tensor:
+        """One optimiser step on this process's images; gives the task's figures and the norm."""
+        recipe, processes = self.recipe, self.processes
+        factor = schedule(recipe.schedule, self.step, recipe.steps, recipe.warmup, recipe.drops, recipe.decay)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * factor
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.manual_seed((recipe.seed * 1_000_003 + self.step) * processes.count + processes.rank)  # drop path
+        part = len(images) // recipe.accumulate
+        figures = []
+        for i in range(recipe.accumulate):
+            mine = slice(i * part, (i + 1) * part)
+            whole = slice(*(processes.rank * len(images) + edge for edge in (mine.start, mine.stop)))
+            draws = Draws(recipe.seed * 1_000_003 + self.step, stage.batch, stage.objects, whole, processes.device)
+            with processes.gathering(self.spread, last=i + 1 == recipe.accumulate):
+                loss, told = self.spread(
+                    [image.to(processes.device) for image in images[mine]],
+                    targets[mine].to(processes.device),
+                    stage,
+                    draws,
+                )
+                processes.backward(loss / recipe.accumulate)
+            figures.append(told)
+        norm = processes.clip(self.spread, recipe.clip)
+        self.optimizer.step()
+        return torch.cat([processes.mean(torch.stack(figures).mean(0)), norm.detach()[None]])
+
+    def snapshot(self) -> Sam | None:
+        """The model as it would be used now: averaged, adapters merged, on its own.
+
+        All processes call it, and the main one gets it.
+        """
+        weights = states.gather(self.task, self.optimizer)["model"]
+        if self.average:
+            weights |= {name: _whole(value).cpu() for name, value in self.average.weights.items()}
+        if not self.processes.is_main:
+            return None
+        sam = start_model(self.recipe, filled=False)
+        sam.load_state_dict({name.removeprefix("sam."): value for name, value in weights.items()})
+        if self.recipe.lora:
+            merge_lora(sam)
+        return sam.to(self.processes.device).eval()
+
+    def finish(self) -> Path:
+        """Write the last weights; the path of those that are best."""
+        weights = self.out / f"{self.recipe.model}.safetensors"
+        sam = self.snapshot()
+        if sam:
+            save_model(sam, weights, {"recipe": self.recipe.to_dict(), "steps": self.step})
+        self.processes.wait()
+        return self.judge.weights if self.judge and self.judge.weights.exists() else weights
+
+    def _batches(self, stage: Stage, first: int) -> Iterator[tuple[list[Seen], Targets]]:
+        recipe, processes = self.recipe, self.processes
+        share, rest = divmod(stage.batch, processes.count)
+        if rest or share % recipe.accumulate:
+            raise ConfigError(
+                f"batch: {stage.batch} images do not divide into {processes.count} processes of {recipe.accumulate} "
+                "parts each; change batch or accumulate"
+            )
+        part = slice(processes.rank * share, (processes.rank + 1) * share)
+        return batches(self._views(stage, recipe.seed + first), stage.batch, self.step - first, recipe.workers, part)
+
+    def _views(self, stage: Stage, seed: int) -> Views:
+        recipe, processes, cells = self.recipe, self.processes, self.task.mask_size(stage)
+        length = stage.steps * stage.batch
+        settings = (self.sources, stage.size, cells, stage.objects, recipe.augmentation, length, seed)
+        if not recipe.cached:
+            return Views(*settings, unlabelled=recipe.unlabelled)
+        folder = self.out / "embeddings" / str(stage.size)
+        samples = [sample for samples in self.sources.samples.values() for sample in samples]
+        mine = samples[processes.rank :: processes.count]
+        embed_all(self.task.sam, mine, stage.size, folder, recipe.augmentation.flip)
+        processes.wait()
+        return CachedViews(*settings, folder=folder)
+
+    def _tell(self, figures: Tensor, pace: Pace, report: Report | None) -> None:
+        values = figures.tolist()  # the one place that waits for the device
+        if not all(value == value and abs(value) != float("inf") for value in values):
+            raise TrainingError(
+                f"step {self.step}: the loss is no finite number; lower lr, or raise warmup, and go on from "
+                f"{states.path_in(self.out)} or begin anew"
+            )
+        named = dict(zip((*self.task.figures, "grad_norm"), values, strict=True))
+        named |= {"lr": self.optimizer.param_groups[0]["lr"], "seconds": pace.seconds(self.step)}
+        if self.processes.is_main:
+            self.log.add(self.step, named)
+            if report:
+                report(self.step, {**named, "left": pace.left(self.step)})
+
+    def _validate(self) -> bool:
+        """Validate where it is time to; whether the run should stop."""
+        if not self.judge or (self.step % self.recipe.validation.every and self.step != self.recipe.steps):
+            return False
+        sam = self.snapshot()
+        return self.processes.agree(self.judge.judge(sam, self.step) if sam else False)
+
+    def _save(self) -> None:
+        state = {**states.gather(self.task, self.optimizer), "step": self.step}
+        if self.average:
+            state["average"] = {name: _whole(value).cpu() for name, value in self.average.weights.items()}
+        if self.judge:
+            state["judge"] = self.judge.state()
+        if self.processes.is_main:
+            states.save(state, self.recipe, self.out)
+        self.processes.wait()
+
+    def _restore(self, state: states.State) -> None:
+        states.restore(state, self.task, self.optimizer)
+        self.step = int(state["step"])
+        if self.average:
+            for name, value in self.average.weights.items():
+                value.copy_(state["average"][name])
+        if self.judge and "judge" in state:
+            self.judge.restore(state["judge"])
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then a half cosine down to zero, as a factor of the peak learning rate."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+class Pace:
+    """How fast a run goes, and how long it still takes.
+
+    A step is taken to cost as its pixels and objects, so that the stages to come can be told from the present one.
+    """
+
+    def __init__(self, recipe: Recipe, step: int) -> None:
+        self._recipe = recipe
+        self._told, self._since, self._last = step, time.perf_counter(), float("nan")
+
+    def seconds(self, step: int) -> float:
+        """Seconds a step since this was asked last."""
+        now = time.perf_counter()
+        self._last = (now - self._since) / max(1, step - self._told)
+        self._told, self._since = step, now
+        return self._last
+
+    def left(self, step: int) -> float:
+        """Seconds from `step` to the end, at the pace of the last time."""
+        ahead, present = 0.0, 1.0
+        for stage, first in stages(self._recipe):
+            cost = stage.size**2 * stage.batch * stage.objects
+            ahead += cost * max(0, first + stage.steps - max(step, first))
+            if first < step <= first + stage.steps:
+                present = cost
+        return self._last * ahead / present
 
 
-def make_optimizer(sam: Sam, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices alone and its own learning rate for a pretrained backbone."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in sam.named_parameters():
-        backbone = name.startswith("image_encoder.backbone")
-        groups.setdefault((backbone, parameter.ndim > 1), []).append(parameter)
-    records: list[dict[str, Any]] = [
-        {
-            "params": parameters,
-            "peak_lr": recipe.lr * (recipe.encoder_lr if backbone else 1.0),
-            "weight_decay": recipe.weight_decay if decays else 0.0,
-        }
-        for (backbone, decays), parameters in groups.items()
-    ]
-    return torch.optim.AdamW(records, lr=recipe.lr, betas=(0.9, 0.999))
+def make_task(sam: Sam, recipe: Recipe, device: torch.device) -> PromptedTask | DistilledTask:
+    """What a recipe trains, on its device."""
+    if recipe.teacher:
+        return DistilledTask(sam, recipe, open_teacher(recipe.teacher, device)).to(device)
+    return PromptedTask(sam, recipe).to(device)
 
 
-def _initialise(sam: Sam, recipe: Recipe) -> None:
-    if recipe.start == "lite0":
-        if not isinstance(sam.image_encoder, LightEncoder):
-            raise ConfigError(f"start: lite0 fits a light encoder, which {recipe.model} has not")
-        load_lite0(sam.image_encoder.backbone)
-    elif recipe.start:
-        load_weights(sam, Path(recipe.start))
-
-
-def _stages(recipe: Recipe) -> Iterator[tuple[Stage, int]]:
+def stages(recipe: Recipe) -> Iterator[tuple[Stage, int]]:
     """Each stage with the number of its first step."""
     first = 0
     for stage in recipe.stages:
@@ -157,63 +278,6 @@ def _stages(recipe: Recipe) -> Iterator[tuple[Stage, int]]:
         first += stage.steps
 
 
-def _to(targets: Targets, device: str) -> Targets:
-    return Targets(targets.masks.to(device), targets.boxes.to(device), targets.centres.to(device))
-
-
-def _state_path(out: Path) -> Path:
-    return out / "state.pt"
-
-
-def _identity(recipe: Recipe) -> str:
-    """The recipe without what changes no result; a state belongs to it."""
-    indifferent = {"workers", "save_every", "log_every"}
-    return json.dumps({k: v for k, v in recipe.to_dict().items() if k not in indifferent}, sort_keys=True)
-
-
-def _save_state(sam: Sam, optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, out: Path) -> None:
-    state = {
-        "step": step,
-        "recipe": _identity(recipe),
-        "model": sam.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
-    with replacing(_state_path(out)) as temporary:
-        torch.save(state, temporary)
-
-
-def _resume(sam: Sam, optimizer: torch.optim.Optimizer, recipe: Recipe, out: Path) -> int:
-    """Restore the state that `out` holds and return its step, or 0 where there is none.
-
-    Rows of the log past that step go, since they will be written again.
-    """
-    path = _state_path(out)
-    step = 0
-    if path.exists():
-        try:
-            state = torch.load(path, map_location=sam.device, weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            raise ConfigError(f"{path}: cannot be read ({error}); remove it to begin anew") from None
-        if state["recipe"] != _identity(recipe):
-            raise ConfigError(f"{out}: holds the state of another recipe; name a new folder, or give the same recipe")
-        sam.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step = int(state["step"])
-    log = out / "log.csv"
-    if log.exists():
-        head, *rows = log.read_text(encoding="utf-8").splitlines()
-        kept = [row for row in rows if int(row.split(",")[0]) <= step]
-        with replacing(log) as temporary:
-            temporary.write_text("\n".join([head, *kept, ""]), encoding="utf-8")
-    return step
-
-
-def _log(path: Path, step: int, figures: dict[str, float]) -> None:
-    fresh = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(["step", *figures])
-        writer.writerow([step, *(f"{value:.6g}" for value in figures.values())])
-        file.flush()
-        os.fsync(file.fileno())
+def _whole(value: Tensor) -> Tensor:
+    """A weight that may be spread over processes, whole."""
+    return value.full_tensor() if hasattr(value, "full_tensor") else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,62 +12,43 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..dataset.sa1b import open_folder
 from ..dataset.sample import Sample
-from ..errors import AnymaskError, ConfigError, DataError
+from ..errors import AnymaskError, DataError
+from ..model.sam import ImageEmbedding
 from ..task.boxes import mask_boxes
 from ..task.clicks import centre_click
 from ..task.frame import ImageFrame
+from .augment import draw_frame, jitter_colour
+from .config import Augmentation
+from .copy_paste import cut_out, paste
 from .rollout import Targets
+from .sources import Sources
 
 MIN_CELLS = 12
 """smallest target, in cells of the low-resolution mask"""
+MOST_OF_IMAGE = 0.9
+"""largest target, as a share of the view: masks over 90 % of the image are left out (appendix A)"""
+
+
+Seen = Tensor | ImageEmbedding
+"""what a task sees of an image"""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """One image with N objects.
 
-    Pixels 3×h×w of 0 to 255, not padded; masks N×m×m; boxes N×4 and centres N×2 in the model frame.
+    Pixels 3×h×w of 0 to 255, not padded, or their embedding; masks N×m×m, empty where the image has no labels; boxes
+    N×4 and centres N×2 in the model frame.
     """
 
-    pixels: Tensor
+    pixels: Seen
     masks: Tensor
     boxes: Tensor
     centres: Tensor
 
 
-Batch = tuple[list[Tensor], Targets] | AnymaskError
-
-
-class Sources:
-    """The samples of several folders, and the share of the views that each gives.
-
-    Args:
-        root: folder that holds the sources.
-        shares: name of each source's folder, and its share.
-        images: most images that each gives, drawn by the seed; 0 for all.
-        seed: of that draw.
-    """
-
-    def __init__(self, root: Path, shares: dict[str, float], images: int = 0, seed: int = 0) -> None:
-        if not shares or min(shares.values()) < 0 or sum(shares.values()) <= 0:
-            raise ConfigError("sources: expected at least one folder with a positive weight")
-        self.samples = [_some(open_folder(root / name), images, seed) for name in shares]
-        weights = np.array(list(shares.values()), np.float64)
-        self.shares = weights / weights.sum()
-
-    def draw(self, rng: np.random.Generator) -> Sample:
-        """A sample of a source drawn by the shares."""
-        source = self.samples[rng.choice(len(self.samples), p=self.shares)]
-        return source[rng.integers(len(source))]
-
-
-def _some(samples: list[Sample], images: int, seed: int) -> list[Sample]:
-    """So many samples; a larger number holds those of a smaller one."""
-    if not images:
-        return samples
-    return [samples[i] for i in np.random.default_rng(seed).permutation(len(samples))[:images]]
+Batch = tuple[list[Seen], Targets] | AnymaskError
 
 
 class Views(Dataset[View | AnymaskError]):
@@ -79,13 +59,26 @@ class Views(Dataset[View | AnymaskError]):
         size: side of the model frame, in pixels.
         mask_size: side of the low-resolution masks of that frame.
         objects: objects per view; those of an image with fewer are repeated.
+        augmentation: how images are changed.
         length: number of views.
         seed: of the whole sequence.
+        unlabelled: whether images without annotations are of use; their targets are empty.
     """
 
-    def __init__(self, sources: Sources, size: int, mask_size: int, objects: int, length: int, seed: int) -> None:
-        self.sources = sources
+    def __init__(
+        self,
+        sources: Sources,
+        size: int,
+        mask_size: int,
+        objects: int,
+        augmentation: Augmentation,
+        length: int,
+        seed: int,
+        unlabelled: bool = False,
+    ) -> None:
+        self.sources, self.unlabelled = sources, unlabelled
         self.size, self.mask_size, self.objects, self.length, self.seed = size, mask_size, objects, length, seed
+        self.augmentation = augmentation
 
     def __len__(self) -> int:
         return self.length
@@ -100,24 +93,83 @@ class Views(Dataset[View | AnymaskError]):
     def _draw(self, index: int) -> View:
         rng = np.random.default_rng([self.seed, index])
         for _ in range(20):
-            view = make_view(self.sources.draw(rng), self.size, self.mask_size, self.objects, rng)
+            sample = self.sources.draw(rng)
+            donor = self.sources.draw(rng) if rng.random() < self.augmentation.paste else None
+            view = self.make(sample, donor, rng)
             if view is not None:
                 return view
         raise DataError("20 images in a row hold no object that is large enough to train on; check the sources")
 
+    def make(self, sample: Sample, donor: Sample | None, rng: np.random.Generator) -> View | None:
+        """A view of an image; None where it is of no use."""
+        if not sample.annotations:
+            return self._make_unlabelled(sample, rng) if self.unlabelled else None
+        return make_view(sample, self.size, self.mask_size, self.objects, self.augmentation, rng, donor)
 
-def make_view(sample: Sample, size: int, mask_size: int, objects: int, rng: np.random.Generator) -> View | None:
-    """Draw a view of one image; None where no object in it is large enough."""
+    def _make_unlabelled(self, sample: Sample, rng: np.random.Generator) -> View:
+        image = sample.image()
+        somewhere = np.zeros(image.shape[:2], bool)
+        somewhere[tuple(rng.integers(image.shape[:2]))] = True
+        crop = draw_crop(somewhere, self.size, self.augmentation, rng)
+        empty = torch.zeros(self.objects, self.mask_size, self.mask_size, dtype=torch.bool)
+        pixels = make_pixels(image, *crop, self.augmentation.colour, rng)
+        return View(pixels, empty, torch.zeros(self.objects, 4), torch.zeros(self.objects, 2))
+
+
+def make_view(
+    sample: Sample,
+    size: int,
+    mask_size: int,
+    objects: int,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    donor: Sample | None = None,
+) -> View | None:
+    """Draw a view of one image; None where no object in it is large enough.
+
+    `donor` gives an object that is pasted onto the image.
+    """
+    masks = draw_masks(sample, objects, rng)
+    image = sample.image()
+    if donor is not None and donor.annotations:
+        chosen = donor.annotations[draw_objects([donor.area(a) for a in donor.annotations], rng)[0]]
+        image, masks = paste(image, masks, *cut_out(donor.image(), donor.mask(chosen)), rng)
+    frame, mirrored = draw_crop(masks[0], size, augmentation, rng)
+    targets = make_targets(masks, frame, mirrored, size, mask_size, objects)
+    return View(make_pixels(image, frame, mirrored, augmentation.colour, rng), *targets) if targets else None
+
+
+def draw_masks(sample: Sample, objects: int, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
+    """H×W masks of some of an image's objects, twice as many as are asked for where there are, some being too small."""
     annotations = sample.annotations
-    if not annotations:
-        return None
-    order = _draw_objects([sample.area(annotation) for annotation in annotations], rng)
-    masks = [sample.mask(annotations[i]) for i in order[: 2 * objects]]
-    frame = _draw_crop(masks[0], size, rng)
-    window = np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
-    flip = np.s_[:, :: -1 if rng.random() < 0.5 else 1]
-    targets = [_shrink(mask[window][flip], frame, mask_size) for mask in masks]
-    targets = [t for t in targets if t.sum() >= MIN_CELLS][:objects]
+    order = draw_objects([sample.area(annotation) for annotation in annotations], rng)
+    return [sample.mask(annotations[i]) for i in order[: 2 * objects]]
+
+
+def draw_crop(
+    mask: NDArray[np.bool_], size: int, augmentation: Augmentation, rng: np.random.Generator
+) -> tuple[ImageFrame, bool]:
+    """The frame of a view that holds some of an H×W mask, and whether it is mirrored."""
+    return draw_frame(mask, size, augmentation.jitter, rng), augmentation.flip and rng.random() < 0.5
+
+
+def make_pixels(
+    image: NDArray[np.uint8], frame: ImageFrame, mirrored: bool, colour: float, rng: np.random.Generator
+) -> Tensor:
+    """What a frame shows of an H×W×3 image: 3×h×w."""
+    pixels = frame.resize_image(np.ascontiguousarray(image[_window(frame)][:, :: -1 if mirrored else 1]))
+    return torch.from_numpy(jitter_colour(pixels, colour, rng)).permute(2, 0, 1)
+
+
+def make_targets(
+    masks: list[NDArray[np.bool_]], frame: ImageFrame, mirrored: bool, size: int, mask_size: int, objects: int
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """The first objects that are large enough in a frame: masks, boxes and centres as in `View`; None for no object."""
+    cells = max(1, round(mask_size * frame.size / size))
+    shown = [mask[_window(frame)][:, :: -1 if mirrored else 1] for mask in masks]
+    targets = [_shrink(mask, frame, cells, mask_size) for mask in shown]
+    h, w = ImageFrame(frame.height, frame.width, cells).resized
+    targets = [t for t in targets if MIN_CELLS <= t.sum() <= MOST_OF_IMAGE * h * w][:objects]
     if not targets:
         return None
     targets = [targets[i % len(targets)] for i in range(objects)]
@@ -125,24 +177,35 @@ def make_view(sample: Sample, size: int, mask_size: int, objects: int, rng: np.r
     cell = size / stack.shape[-1]
     boxes = (mask_boxes(stack) + np.array([0, 0, 1, 1])) * cell
     centres = np.array([centre_click(t) for t in targets]) * cell
-    image = _jitter_colour(frame.resize_image(np.ascontiguousarray(sample.image()[window][flip])), rng)
-    return View(
-        torch.from_numpy(image).permute(2, 0, 1),
-        torch.from_numpy(stack),
-        torch.from_numpy(boxes).float(),
-        torch.from_numpy(centres).float(),
-    )
+    return torch.from_numpy(stack), torch.from_numpy(boxes).float(), torch.from_numpy(centres).float()
 
 
-def batches(views: Views, batch: int, start: int, workers: int) -> Iterator[tuple[list[Tensor], Targets]]:
-    """Batches of views from the view `start` on, made by background workers: B images 3×h×w, and their targets.
+def _window(frame: ImageFrame) -> tuple[slice, slice]:
+    return np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
 
-    Raises what is wrong with the data.
+
+def draw_objects(areas: list[int], rng: np.random.Generator) -> NDArray[np.int64]:
+    """A random order of objects in which no size comes before another, however many objects have it.
+
+    Sizes are octaves of an object's side. Objects of a rare size are drawn as often as those of a common one.
     """
+    octave = np.floor(0.5 * np.log2(np.maximum(areas, 1))).astype(np.int64)
+    _, which, count = np.unique(octave, return_inverse=True, return_counts=True)
+    return np.argsort(rng.exponential(size=len(areas)) * count[which])
+
+
+def batches(
+    views: Views, batch: int, first: int, workers: int, part: slice | None = None
+) -> Iterator[tuple[list[Seen], Targets]]:
+    """The batches of views from number `first` on, made by background workers: B images, and their targets.
+
+    Of each batch only the views of `part` are made. Raises what is wrong with the data.
+    """
+    order = np.arange(first * batch, len(views)).reshape(-1, batch)[:, part or slice(None)]
     loader: DataLoader[View | AnymaskError] = DataLoader(
         views,
-        batch_size=batch,
-        sampler=range(start, len(views)),
+        batch_size=order.shape[1],
+        sampler=order.flatten().tolist(),
         num_workers=workers,
         collate_fn=_collate,
         prefetch_factor=4 if workers else None,
@@ -165,34 +228,8 @@ def _collate(views: list[View | AnymaskError]) -> Batch:
     return [view.pixels for view in good], Targets(*stacked)
 
 
-def _draw_objects(areas: list[int], rng: np.random.Generator) -> NDArray[np.int64]:
-    """A random order in which larger objects tend to come first, though far less than their size would have it."""
-    return np.argsort(rng.exponential(size=len(areas)) / np.maximum(areas, 1) ** 0.25)
-
-
-def _draw_crop(mask: NDArray[np.bool_], size: int, rng: np.random.Generator) -> ImageFrame:
-    """A window of half the image's sides or more that holds the first object's centre, or the whole image."""
-    h, w = mask.shape
-    if rng.random() < 0.4:
-        return ImageFrame(h, w, size)
-    share = rng.uniform(0.5, 1.0)
-    ch, cw = max(4, int(h * share)), max(4, int(w * share))
-    x, y = centre_click(mask) or (w / 2, h / 2)
-    top = rng.integers(max(0, int(y) - ch + 1), min(int(y), h - ch) + 1)
-    left = rng.integers(max(0, int(x) - cw + 1), min(int(x), w - cw) + 1)
-    return ImageFrame(ch, cw, size, left=int(left), top=int(top))
-
-
-def _shrink(mask: NDArray[np.bool_], frame: ImageFrame, side: int) -> NDArray[np.bool_]:
-    """A mask of the crop in a frame of `side` cells, padded; a cell counts where half of it is covered."""
-    h, w = ImageFrame(frame.height, frame.width, side).resized
+def _shrink(mask: NDArray[np.bool_], frame: ImageFrame, cells: int, side: int) -> NDArray[np.bool_]:
+    """A mask of the crop, `cells` along its longer side, padded to `side`; a cell counts where half is covered."""
+    h, w = ImageFrame(frame.height, frame.width, cells).resized
     small = cv2.resize(mask.astype(np.uint8) * 255, (w, h), interpolation=cv2.INTER_AREA) >= 128
     return np.pad(small, ((0, side - h), (0, side - w)))
-
-
-def _jitter_colour(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Change brightness, contrast and the balance of the channels a little."""
-    gain = rng.uniform(0.75, 1.3) * rng.uniform(0.93, 1.07, 3)
-    shift = rng.uniform(-15, 15)
-    table = np.clip(np.arange(256)[:, None] * gain + shift, 0, 255).astype(np.uint8)  # 256×3
-    return np.asarray(cv2.LUT(image, table.reshape(1, 256, 3)), np.uint8)

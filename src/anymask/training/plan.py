@@ -1,0 +1,111 @@
+"""What a recipe will do, told before the first step: parameters, data, memory, steps and time (`--dry-run`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from .config import Recipe, Stage
+from .freeze import trainable
+from .memory import step_memory
+from .optim import make_optimizer
+from .rollout import Draws, Targets
+from .sources import Sources
+from .start import start_model
+from .task import PromptedTask
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run to be.
+
+    Attributes:
+        recipe: what was planned.
+        parameters: part of the model to the numbers that are trained, and all.
+        images: images to train on, by source; and those held out.
+        memory: bytes of a step of each stage.
+        seconds: of a step of each stage, without the time to read images.
+    """
+
+    recipe: Recipe
+    parameters: dict[str, tuple[int, int]]
+    images: dict[str, int]
+    held_out: int
+    memory: tuple[int, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def hours(self) -> float:
+        """Of all steps."""
+        stages = self.recipe.stages
+        return sum(stage.steps * seconds for stage, seconds in zip(stages, self.seconds, strict=True)) / 3600
+
+    def lines(self) -> Iterator[str]:
+        """The plan in words."""
+        yield f"model {self.recipe.model}, from {self.recipe.start or self.recipe.start_encoder or 'random weights'}"
+        for part, (trained, all_) in self.parameters.items():
+            yield f"  {part:<16} {trained / 1e6:8.2f} M of {all_ / 1e6:.2f} M parameters trained"
+        share = sum(source.share for source in self.recipe.sources.values())
+        for name, count in self.images.items():
+            yield f"  {name:<16} {count:>8} images, {self.recipe.sources[name].share / share:.0%} of the views"
+        if self.held_out:
+            yield f"  {'held out':<16} {self.held_out:>8} images, validated every {self.recipe.validation.every} steps"
+        for stage, memory, seconds in zip(self.recipe.stages, self.memory, self.seconds, strict=True):
+            yield (
+                f"  {stage.steps} steps at {stage.size} px, {stage.batch} images × {stage.objects} objects: "
+                f"about {memory / 1e9:.1f} GB, {seconds:.2f} s a step, {_duration(stage.steps * seconds)}"
+            )
+        yield f"in all {self.recipe.steps} steps, about {_duration(3600 * self.hours)} on this device"
+
+
+def make_plan(recipe: Recipe, data: Path, device: str = "cpu") -> Plan:
+    """Plan a run. Of each stage one step on a single image is timed, twice, and taken times the images of a step.
+
+    Raises what opening the data and the starting weights raises.
+    """
+    sources = Sources(data, recipe.sources, recipe.images, recipe.seed, recipe.validation)
+    sam = start_model(recipe).to(device).train()
+    return Plan(
+        recipe,
+        trainable(sam),
+        {name: len(samples) for name, samples in sources.samples.items()},
+        len(sources.held_out),
+        tuple(step_memory(recipe, stage).of(max(1, stage.batch // recipe.accumulate)) for stage in recipe.stages),
+        tuple(_time(PromptedTask(sam, recipe), stage) * stage.batch for stage in recipe.stages),
+    )
+
+
+def _time(task: PromptedTask, stage: Stage) -> float:
+    """Seconds of one image's share of a step: the quicker of two."""
+    recipe, device = task.recipe, task.sam.device
+    optimizer = make_optimizer(task.sam, recipe.lr)
+    config = task.sam.config
+    side = config.mask_size * stage.size // config.encoder.size
+    masks = torch.zeros(1, stage.objects, side, side, dtype=torch.bool)
+    masks[..., side // 4 : side // 2, side // 4 : side // 2] = True
+    quarter, half = stage.size / 4, stage.size / 2
+    box, centre = torch.tensor([quarter, quarter, half, half]), torch.tensor([0.75 * half, 0.75 * half])
+    targets = Targets(masks, box.expand(1, stage.objects, 4), centre.expand(1, stage.objects, 2)).to(device)
+    image = torch.full((3, stage.size, stage.size), 127.0, device=device)
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        draws = Draws(recipe.seed, 1, stage.objects, slice(None), device)
+        loss, _ = task([image], targets, replace(stage, batch=1), draws)
+        loss.backward()
+        loss.item()  # waits for the device
+        times.append(time.perf_counter() - started)
+        optimizer.zero_grad(set_to_none=True)
+    return min(times)
+
+
+def _duration(seconds: float) -> str:
+    """In words."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,49 @@
+"""The model as a run starts it: filled, frozen and adapted as the recipe says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..model.checkpoint import load_weights
+from ..model.light import LightEncoder
+from ..model.registry import MODELS, entry
+from ..model.sam import Sam
+from ..model.vit import ViTEncoder
+from ..model.weights import packaged_path
+from .config import Recipe
+from .freeze import freeze
+from .lora import add_lora
+from .pretrained import load_imagenet, load_mae
+
+
+def start_model(recipe: Recipe, filled: bool = True) -> Sam:
+    """The model of a recipe as it starts out, frozen and adapted as the recipe says; unless `filled`, at random."""
+    sam = Sam(entry(recipe.model).config)
+    if filled:
+        _fill(sam, recipe)
+    if isinstance(sam.image_encoder, ViTEncoder):
+        sam.image_encoder.set_drop_path(0.0 if "image_encoder" in recipe.freeze else recipe.drop_path)
+        sam.image_encoder.checkpointing = recipe.checkpointing
+    elif recipe.drop_path:
+        raise ConfigError(f"drop_path: is for ViT encoders, which {recipe.model} has not")
+    if recipe.freeze:
+        freeze(sam, recipe.freeze)
+    if recipe.lora:
+        add_lora(sam, recipe.lora)
+    return sam
+
+
+def _fill(sam: Sam, recipe: Recipe) -> None:
+    if recipe.start in ("lite0", "lite2"):
+        if not isinstance(sam.image_encoder, LightEncoder):
+            raise ConfigError(f"start: {recipe.start} fits a light encoder, which {recipe.model} has not")
+        load_imagenet(sam.image_encoder.backbone, recipe.start)
+    elif recipe.start in MODELS and MODELS[recipe.start].packaged:
+        load_weights(sam, packaged_path(recipe.start))
+    elif recipe.start:
+        load_weights(sam, Path(recipe.start))
+    if recipe.start_encoder:
+        if not isinstance(sam.image_encoder, ViTEncoder):
+            raise ConfigError(f"start_encoder: is for a ViT encoder, which {recipe.model} has not")
+        load_mae(sam.image_encoder, Path(recipe.start_encoder))
