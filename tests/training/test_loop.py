@@ -219,6 +219,13 @@ def test_a_vit_trains_too_and_in_bfloat16(shapes, recipe, tmp_path):
         assert len(figures(tmp_path / name / "log.csv")) == 2
 
 
+def test_what_comes_before_the_steps_is_told(shapes, recipe, tmp_path):
+    told = []
+    recipe = dataclasses.replace(recipe, freeze=("image_encoder",), cached=True, stages=(Stage(64, 1, 1, 1),))
+    train(recipe, shapes, tmp_path, announce=lambda *one: told.append(one))
+    assert told == [(what, i + 1, 12) for what in ("checking labels", "embedding images") for i in range(12)]
+
+
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(shapes, recipe, tmp_path):
     with pytest.raises(TrainingError, match="lower lr"):
         train(dataclasses.replace(recipe, lr=1e30, clip=0.0, warmup=0), shapes, tmp_path)

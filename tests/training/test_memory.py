@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from anymask.errors import ConfigError
-from anymask.training.config import Augmentation, Prompting, Recipe, Stage
+from anymask.model.checkpoint import save_model
+from anymask.training.config import Augmentation, Prompting, Recipe, Stage, Teacher
 from anymask.training.loop import train
 from anymask.training.lora import Lora
 from anymask.training.memory import Kept, step_memory
@@ -109,6 +110,18 @@ def test_memory_is_read(monkeypatch):
     assert free_memory("auto", "cpu") > 1_000_000
     with pytest.raises(ConfigError, match="16 GB"):
         free_memory("a lot", "cpu")
+
+
+def test_the_plan_knows_of_caches_and_teachers(shapes, recipe, tmp_path):
+    plain = make_plan(recipe, shapes)
+    make_plan(dataclasses.replace(recipe, freeze=("image_encoder",), cached=True), shapes)
+    path = tmp_path / "teacher.safetensors"
+    teacher = start_model(dataclasses.replace(recipe, model="test_tiny"), filled=False)
+    save_model(teacher, path)
+    taught = make_plan(dataclasses.replace(recipe, teacher=Teacher(str(path))), shapes)
+    weights = sum(4 * value.numel() for value in teacher.parameters())
+    assert taught.memory[0] == plain.memory[0] + weights
+    assert taught.parameters["mask_decoder"][0] == 0 < plain.parameters["mask_decoder"][0]
 
 
 def test_the_plan_says_what_will_be_trained_and_how_long(shapes, recipe):

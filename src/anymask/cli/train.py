@@ -54,7 +54,8 @@ def run_recipe(recipe: Recipe, data: Path, out: Path, device: str) -> Path:
 
     try:
         with TrainingDisplay(recipe, out, _console()) as display:
-            return run(recipe, data, out, _checked(device), display.report, _validate(recipe, out, display))
+            validate = _validate(recipe, out, display)
+            return run(recipe, data, out, _checked(device), display.report, validate, display.announce)
     except KeyboardInterrupt:
         _console().print(_stopped(out), soft_wrap=True)
         raise typer.Exit(130) from None

@@ -59,6 +59,10 @@ class TrainingDisplay:
         else:
             self.say(f"step {step}/{self._recipe.steps}  {told}")
 
+    def announce(self, what: str, done: int, total: int) -> None:
+        """Show what goes on before the steps."""
+        self._progress.update(self._task, told=f"{what}: {done:,} of {total:,}")
+
     def validating(self, images: int) -> None:
         """Show that a validation has begun."""
         self._progress.update(self._task, told=f"validating on {images} images")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +18,6 @@ from . import state as states
 from .cached import CachedViews, embed_all
 from .check import check_sources
 from .config import Recipe, Stage
-from .distil import DistilledTask, open_teacher
 from .distributed import Alone, open_processes
 from .ema import MovingAverage
 from .judge import Judge, Validate
@@ -27,12 +27,13 @@ from .optim import make_optimizer, schedule
 from .presets import fitted
 from .rollout import Draws, Targets
 from .sources import Sources
-from .start import start_model
-from .task import PromptedTask
+from .start import make_task, start_model
 from .views import Seen, Views, batches
 
 Report = Callable[[int, dict[str, float]], None]
 """called with the step and its figures: those of the log, and `left`, an estimate of the seconds that remain"""
+Announce = Callable[[str, int, int], None]
+"""called with what is done before the steps, how much of it is done, and how much there is"""
 
 
 def train(
@@ -42,6 +43,7 @@ def train(
     device: str = "cpu",
     report: Report | None = None,
     validate: Validate | None = None,
+    announce: Announce | None = None,
 ) -> Path:
     """Run a recipe, or go on with it where `out` holds its state; returns the path of the weights.
 
@@ -57,12 +59,16 @@ def train(
         recipe = fitted(recipe, out, device, processes)
     if recipe.check and processes.is_main and not states.path_in(out).exists():
         held_out = [("validation", sources.held_out)] if sources.held_out else []
-        check_sources([*sources.samples.items(), *held_out])
-    run = Run(recipe, sources, out, processes, validate)
+        check_sources([*sources.samples.items(), *held_out], _about("checking labels", announce))
+    run = Run(recipe, sources, out, processes, validate, _about("embedding images", announce))
     if processes.is_main:
         write_json(out / "recipe.json", recipe.to_dict(), indent=2)
     run.go(report)
     return run.finish()
+
+
+def _about(what: str, announce: Announce | None) -> Callable[[int, int], None] | None:
+    return partial(announce, what) if announce else None
 
 
 class Run:
@@ -74,9 +80,16 @@ class Run:
     """
 
     def __init__(
-        self, recipe: Recipe, sources: Sources, out: Path, processes: Alone, validate: Validate | None = None
+        self,
+        recipe: Recipe,
+        sources: Sources,
+        out: Path,
+        processes: Alone,
+        validate: Validate | None = None,
+        embedding: Callable[[int, int], None] | None = None,
     ) -> None:
         self.recipe, self.sources, self.out, self.processes = recipe, sources, out, processes
+        self._embedding = embedding if processes.is_main else None
         state = states.load(recipe, out)
         torch.manual_seed(recipe.seed)
         sam = start_model(recipe, filled=state is None)
@@ -190,7 +203,7 @@ class Run:
         folder = self.out / "embeddings" / str(stage.size)
         samples = [sample for samples in self.sources.samples.values() for sample in samples]
         mine = samples[processes.rank :: processes.count]
-        embed_all(self.task.sam, mine, stage.size, folder, recipe.augmentation.flip)
+        embed_all(self.task.sam, mine, stage.size, folder, recipe.augmentation.flip, self._embedding)
         processes.wait()
         return CachedViews(*settings, folder=folder)
 
@@ -261,13 +274,6 @@ class Pace:
             if first < step <= first + stage.steps:
                 present = cost
         return self._last * ahead / present
-
-
-def make_task(sam: Sam, recipe: Recipe, device: torch.device) -> PromptedTask | DistilledTask:
-    """What a recipe trains, on its device."""
-    if recipe.teacher:
-        return DistilledTask(sam, recipe, open_teacher(recipe.teacher, device)).to(device)
-    return PromptedTask(sam, recipe).to(device)
 
 
 def stages(recipe: Recipe) -> Iterator[tuple[Stage, int]]:

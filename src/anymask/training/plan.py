@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 
 from .config import Recipe, Stage
+from .distil import DistilledTask
 from .freeze import trainable
 from .memory import step_memory
-from .optim import make_optimizer
 from .rollout import Draws, Targets
 from .sources import Sources
-from .start import start_model
-from .task import PromptedTask
+from .start import make_task, start_model
+from .task import PromptedTask, preprocessed
+from .views import Seen
 
 
 @dataclass(frozen=True)
@@ -68,38 +69,42 @@ def make_plan(recipe: Recipe, data: Path, device: str = "cpu") -> Plan:
     Raises what opening the data and the starting weights raises.
     """
     sources = Sources(data, recipe.sources, recipe.images, recipe.seed, recipe.validation)
-    sam = start_model(recipe).to(device).train()
+    task = make_task(start_model(recipe).train(), recipe, torch.device(device))
+    teacher = 4 * sum(value.numel() for value in task.teacher.parameters()) if isinstance(task, DistilledTask) else 0
+    images = [max(1, stage.batch // recipe.accumulate) for stage in recipe.stages]
     return Plan(
         recipe,
-        trainable(sam),
+        trainable(task.sam),
         {name: len(samples) for name, samples in sources.samples.items()},
         len(sources.held_out),
-        tuple(step_memory(recipe, stage).of(max(1, stage.batch // recipe.accumulate)) for stage in recipe.stages),
-        tuple(_time(PromptedTask(sam, recipe), stage) * stage.batch for stage in recipe.stages),
+        tuple(teacher + step_memory(recipe, s).of(count) for s, count in zip(recipe.stages, images, strict=True)),
+        tuple(_time(task, stage) * stage.batch for stage in recipe.stages),
     )
 
 
-def _time(task: PromptedTask, stage: Stage) -> float:
+def _time(task: PromptedTask | DistilledTask, stage: Stage) -> float:
     """Seconds of one image's share of a step: the quicker of two."""
-    recipe, device = task.recipe, task.sam.device
-    optimizer = make_optimizer(task.sam, recipe.lr)
-    config = task.sam.config
-    side = config.mask_size * stage.size // config.encoder.size
+    device = task.sam.device
+    side = task.mask_size(stage)
     masks = torch.zeros(1, stage.objects, side, side, dtype=torch.bool)
     masks[..., side // 4 : side // 2, side // 4 : side // 2] = True
     quarter, half = stage.size / 4, stage.size / 2
     box, centre = torch.tensor([quarter, quarter, half, half]), torch.tensor([0.75 * half, 0.75 * half])
     targets = Targets(masks, box.expand(1, stage.objects, 4), centre.expand(1, stage.objects, 2)).to(device)
-    image = torch.full((3, stage.size, stage.size), 127.0, device=device)
+    pixels = torch.full((3, stage.size, stage.size), 127.0, device=device)
+    image: Seen = pixels
+    if task.recipe.cached:
+        with torch.no_grad():
+            image = task.sam.encode(preprocessed(task.sam, [pixels], stage.size))
     times = []
     for _ in range(2):
         started = time.perf_counter()
-        draws = Draws(recipe.seed, 1, stage.objects, slice(None), device)
+        draws = Draws(task.recipe.seed, 1, stage.objects, slice(None), device)
         loss, _ = task([image], targets, replace(stage, batch=1), draws)
         loss.backward()
         loss.item()  # waits for the device
         times.append(time.perf_counter() - started)
-        optimizer.zero_grad(set_to_none=True)
+        task.zero_grad(set_to_none=True)
     return min(times)
 
 

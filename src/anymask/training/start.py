@@ -1,8 +1,10 @@
-"""The model as a run starts it: filled, frozen and adapted as the recipe says."""
+"""The model as a run starts it, and the task that it is trained on, as the recipe says."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import torch
 
 from ..errors import ConfigError
 from ..model.checkpoint import load_weights
@@ -12,9 +14,11 @@ from ..model.sam import Sam
 from ..model.vit import ViTEncoder
 from ..model.weights import packaged_path
 from .config import Recipe
+from .distil import DistilledTask, open_teacher
 from .freeze import freeze
 from .lora import add_lora
 from .pretrained import load_imagenet, load_mae
+from .task import PromptedTask
 
 
 def start_model(recipe: Recipe, filled: bool = True) -> Sam:
@@ -32,6 +36,13 @@ def start_model(recipe: Recipe, filled: bool = True) -> Sam:
     if recipe.lora:
         add_lora(sam, recipe.lora)
     return sam
+
+
+def make_task(sam: Sam, recipe: Recipe, device: torch.device) -> PromptedTask | DistilledTask:
+    """What a recipe trains, on its device."""
+    if recipe.teacher:
+        return DistilledTask(sam, recipe, open_teacher(recipe.teacher, device)).to(device)
+    return PromptedTask(sam, recipe).to(device)
 
 
 def _fill(sam: Sam, recipe: Recipe) -> None:
