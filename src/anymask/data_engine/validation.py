@@ -55,11 +55,9 @@ class Validator:
         for image in self._images(samples):
             answers = ask(predictor, image)
             found += [{name: answer.iou for name, answer in one.items()} for one in answers]
-            if self.out:
-                for target, one in list(zip(image.objects, answers, strict=True))[
-                    : min(each, self.shown - len(gallery))
-                ]:
-                    gallery.add(Example(image.name, image.pixels, target, one))
+            room = min(each, self.shown - len(gallery)) if self.out else 0
+            for target, one in zip(image.objects[:room], answers, strict=False):
+                gallery.add(Example(image.name, image.pixels, target, one))
         if not found:
             raise DataError("the images held out hold no masks; hold out more, or name another validation.source")
         figures = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
