@@ -60,6 +60,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(path: Path) -> None:
+    """Remove what a process that was killed left of writing a file by `replacing`."""
+    for left in path.parent.glob(f".{path.name}.*{path.suffix}"):
+        remove(left)
+
+
 def write_json(path: str | Path, record: Any, indent: int | None = None) -> None:
     """Write a record as JSON, whole or not at all."""
     with replacing(path) as temporary:

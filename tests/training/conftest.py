@@ -10,6 +10,7 @@ from PIL import Image
 
 from anymask.task import rle
 from anymask.training.config import Prompting, Recipe, Stage
+from anymask.training.loop import train
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,24 @@ def shapes(tmp_path_factory):
         record = {"image": {"width": 96, "height": 64, "file_name": f"{i:02}.png"}, "annotations": annotations}
         (folder / f"{i:02}.json").write_text(json.dumps(record))
     return root
+
+
+@pytest.fixture()
+def train_until():
+    """Train, and stop when a step is told of."""
+
+    class StopError(Exception):
+        pass
+
+    def run(recipe, data, out, last):
+        def stop(step, _):
+            if step == last:
+                raise StopError
+
+        with pytest.raises(StopError):
+            train(recipe, data, out, report=stop)
+
+    return run
 
 
 @pytest.fixture()

@@ -50,7 +50,7 @@ def distilling(recipe, teacher):
 def first_batch(recipe, root, task):
     stage = recipe.stages[0]
     sources = Sources(root, recipe.sources)
-    views = Views(sources, stage.size, task.mask_size(stage), stage.objects, recipe.augmentation, 3, 0, True)
+    views = Views(sources, stage.size, task.mask_size(stage), stage.objects, recipe.augmentation, 3, 0, unlabelled=True)
     return next(batches(views, 3, 0, 0)), Draws(0, 3, stage.objects, slice(0, 3), torch.device("cpu"))
 
 
@@ -216,19 +216,10 @@ def test_what_does_not_fit_is_named_and_stays():
     assert heads and all(name.startswith("mask_decoder.") for name in heads)
 
 
-def test_a_run_that_was_stopped_ends_with_the_same_student(shapes, distilling, teacher, tmp_path):
+def test_a_run_that_was_stopped_ends_with_the_same_student(shapes, distilling, teacher, tmp_path, train_until):
     recipe = replace(distilling, teacher=Teacher(str(teacher), masks=0.5), ema=0.9)
     whole = train(recipe, shapes, tmp_path / "whole")
-
-    class StopError(Exception):
-        pass
-
-    def stop(step, _):
-        if step == 5:
-            raise StopError
-
-    with pytest.raises(StopError):
-        train(recipe, shapes, tmp_path / "parts", report=stop)
+    train_until(recipe, shapes, tmp_path / "parts", 5)
     state = torch.load(tmp_path / "parts" / "state.pt", weights_only=True)
     assert state["step"] == 4 and all(name.startswith("sam.") for name in state["model"])
     parts = train(recipe, shapes, tmp_path / "parts")
@@ -239,6 +230,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_student(shapes, distilling, t
 def test_what_cannot_be_distilled_is_refused(distilling, teacher):
     with pytest.raises(ConfigError, match="32 channels, test_tiny_light in 16"):
         DistilledTask(model("test_tiny_light", 0), distilling, model("test_tiny", 1, dim=32))
+    with pytest.raises(ConfigError, match=r"has no mask_decoder.*mlp.* that fits test_tiny_light"):
+        DistilledTask(model("test_tiny_light", 0), distilling, model("test_tiny", 1, mlp=32))
     frozen = model("test_tiny_light", 0)
     frozen.image_encoder.requires_grad_(False)
     with pytest.raises(ConfigError, match="image encoder alone learns"):

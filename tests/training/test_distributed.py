@@ -27,7 +27,7 @@ PLAIN = {"prompting": Prompting(points=2, fewer=True, learn=3, centre=0.5), "aug
 CHANGES = {
     "ddp": PLAIN,
     "adapters": {**PLAIN, "model": "test_tiny", "lora": Lora(rank=2), "ema": 0.9, "accumulate": 2},
-    "fsdp": PLAIN,
+    "fsdp": {**PLAIN, "ema": 0.9},
 }
 
 
@@ -39,7 +39,13 @@ def job(path):
     """What one process does."""
     torch.set_num_threads(1)
     recipe, data, out = pickle.loads(Path(path).read_bytes())
-    train(recipe, data, out, validate=validate)
+    train(recipe, data, out, validate=validate, report=stop)
+
+
+def stop(step, _):
+    """End the main process where the test wants it."""
+    if str(step) == os.environ.get("STOP_AT"):
+        raise SystemExit("stopped as planned")
 
 
 def launch(path, environment):
@@ -82,7 +88,8 @@ def test_two_processes_give_what_one_gives(kind, shapes, recipe, tmp_path):
     path = tmp_path / "job.pickle"
     path.write_bytes(pickle.dumps((recipe, shapes, tmp_path / "two")))
     environment = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"} if kind == "fsdp" else {}
-    error = launch(path, environment)
+    assert "as planned" in launch(path, {**environment, "STOP_AT": "5"})
+    error = launch(path, environment)  # goes on from step 3
     assert not error, error
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "alone"), rel=1e-4)
     a, b = (open_model(folder / alone.name).state_dict() for folder in (tmp_path / "alone", tmp_path / "two"))

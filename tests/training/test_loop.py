@@ -23,6 +23,7 @@ from anymask.predict.predictor import SamPredictor
 from anymask.training.config import Augmentation, Prompting, Source, Stage, Validation
 from anymask.training.distributed import Alone
 from anymask.training.ema import MovingAverage
+from anymask.training.log import Log
 from anymask.training.loop import Pace, Run, train
 from anymask.training.lora import Lora
 from anymask.training.rollout import Targets
@@ -99,6 +100,54 @@ def test_the_weights_carry_their_recipe_and_load_as_a_model(shapes, recipe, tmp_
     assert open_model(path).config.name == "test_tiny_light"
 
 
+def test_a_run_whose_clicks_all_come_first_goes_on(shapes, recipe, tmp_path, train_until):
+    """Without corrections the weights of mask prompts have no gradient, and the optimiser knows nothing of them."""
+    recipe = dataclasses.replace(recipe, prompting=Prompting(points=0, refine=False))
+    whole = weights(train(recipe, shapes, tmp_path / "whole"))
+    train_until(recipe, shapes, tmp_path / "parts", 5)
+    assert equal(whole, weights(train(recipe, shapes, tmp_path / "parts")))
+
+
+def test_nothing_is_worse_than_the_start(shapes, recipe, tmp_path):
+    """A run that only loses keeps the weights that it began with."""
+    judged = dataclasses.replace(recipe, validation=Validation(every=5, share=0.3))
+    path = train(judged, shapes, tmp_path, validate=lambda sam, samples, step: {"1 click": -float(step)})
+    assert read_card(path)["steps"] == 0
+
+
+def test_weights_without_their_state_are_not_written_over(shapes, recipe, tmp_path):
+    path = train(recipe, shapes, tmp_path)
+    (tmp_path / "state.pt").unlink()
+    with pytest.raises(ConfigError, match="state is gone; name a new folder"):
+        train(recipe, shapes, tmp_path)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("left", ["", "step,loss", "step,loss\n12,0.5\n1"])
+def test_what_a_killed_process_left_is_cleared_away(shapes, recipe, tmp_path, left):
+    (tmp_path / "log.csv").write_text(left)
+    half = tmp_path / ".state.pt.abc123.pt"
+    half.write_text("half of a state")
+    train(recipe, shapes, tmp_path)
+    assert [row["step"] for row in figures(tmp_path / "log.csv")] == [str(i + 1) for i in range(10)]
+    assert not half.exists()
+
+
+def test_a_cut_row_of_a_run_that_goes_on_is_left_out(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss\n5,0.5\n10,0.4\n1")
+    Log(path, 20).add(21, {"loss": 0.3})
+    assert path.read_text() == "step,loss\n5,0.5\n10,0.4\n21,0.3\n"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # PyTorch's compiler warns of itself
+def test_a_compiled_decoder_takes_stages_of_several_sizes(shapes, recipe, tmp_path):
+    compiled = dataclasses.replace(recipe, compile=True, prompting=Prompting(points=2, fewer=True, refine=False))
+    train(compiled, shapes, tmp_path)
+    assert len(figures(tmp_path / "log.csv")) == 10
+
+
 @pytest.mark.slow
 def test_it_learns_the_shapes(shapes, recipe, tmp_path):
     train(dataclasses.replace(recipe, stages=(Stage(64, 250, 4, 2),), lr=5e-3, warmup=20), shapes, tmp_path)
@@ -109,7 +158,7 @@ def test_it_learns_the_shapes(shapes, recipe, tmp_path):
 
 def test_another_recipe_does_not_go_on_with_a_state(shapes, recipe, tmp_path):
     train(recipe, shapes, tmp_path)
-    with pytest.raises(ConfigError, match="another recipe"):
+    with pytest.raises(ConfigError, match=r"another recipe, with lr = 0.003 and not 0.0001; name"):
         train(dataclasses.replace(recipe, lr=1e-4), shapes, tmp_path)
     train(dataclasses.replace(recipe, save_every=2, log_every=5), shapes, tmp_path)
 
@@ -161,7 +210,7 @@ def test_frozen_parts_stay_and_adapters_are_merged(shapes, recipe, tmp_path):
 
 
 def test_validation_keeps_the_best_and_ends_a_run_that_gets_no_better(shapes, recipe, tmp_path):
-    told = iter([0.4, 0.6, 0.5, 0.55, 0.7])
+    told = iter([0.3, 0.4, 0.6, 0.5, 0.55, 0.7])
     seen = []
 
     def validate(sam, samples, step):
@@ -170,12 +219,12 @@ def test_validation_keeps_the_best_and_ends_a_run_that_gets_no_better(shapes, re
 
     judged = Validation(every=2, share=0.3, metric="box", patience=2, images=3)
     path = train(dataclasses.replace(recipe, validation=judged), shapes, tmp_path, validate=validate)
-    assert [step for step, _, _ in seen] == [2, 4, 6, 8] and all(not training for _, _, training in seen)
+    assert [step for step, _, _ in seen] == [0, 2, 4, 6, 8] and all(not training for _, _, training in seen)
     assert path == tmp_path / "best.safetensors" and read_card(path)["steps"] == 4
     assert read_card(path)["validation"]["box"] == 0.6
-    assert [float(row["box"]) for row in figures(tmp_path / "validation.csv")] == [0.4, 0.6, 0.5, 0.55]
+    assert [float(row["box"]) for row in figures(tmp_path / "validation.csv")] == [0.3, 0.4, 0.6, 0.5, 0.55]
     train(dataclasses.replace(recipe, validation=judged), shapes, tmp_path, validate=validate)
-    assert len(seen) == 4, "a run that was stopped stays so"
+    assert len(seen) == 5, "a run that was stopped stays so"
 
 
 def test_a_metric_that_validation_does_not_give_is_named(shapes, recipe, tmp_path):
@@ -227,8 +276,10 @@ def test_what_comes_before_the_steps_is_told(shapes, recipe, tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(shapes, recipe, tmp_path):
-    with pytest.raises(TrainingError, match="lower lr"):
-        train(dataclasses.replace(recipe, lr=1e30, clip=0.0, warmup=0), shapes, tmp_path)
+    wild = dataclasses.replace(recipe, lr=1e30, clip=0.0, warmup=0, log_every=100)
+    with pytest.raises(TrainingError, match=r"step 4: .*begin anew in another folder .* with a lower lr"):
+        train(wild, shapes, tmp_path)
+    assert not (tmp_path / "state.pt").exists(), "what is no number is not saved"
 
 
 def test_bad_data_in_a_worker_is_told_in_a_line(shapes, recipe, tmp_path):
@@ -252,14 +303,17 @@ def test_what_does_not_fit_the_model_is_told(shapes, recipe, tmp_path):
     ):
         with pytest.raises((ConfigError, DataError), match=message):
             train(dataclasses.replace(recipe, **changes), shapes, tmp_path / message.split()[0])
+        assert not (tmp_path / message.split()[0] / "log.csv").exists(), "before the first step"
     with pytest.raises(ConfigError, match="device"):
         train(recipe, shapes, tmp_path, device="tpu")
 
 
 def test_the_time_left_counts_what_the_steps_to_come_cost(recipe, monkeypatch):
-    clock = iter([0.0, 6.0])
+    clock = iter([0.0, 1.0, 21.0, 26.0])
     monkeypatch.setattr("anymask.training.loop.time.perf_counter", lambda: next(clock))
     recipe = dataclasses.replace(recipe, stages=(Stage(64, 10, 2, 2), Stage(128, 5, 1, 2)))
-    pace = Pace(recipe, 0)
-    assert pace.seconds(3) == 2.0
-    assert pace.left(3) == pytest.approx(7 * 2.0 + 5 * 2.0 * 2)
+    pace = Pace(dataclasses.replace(recipe, validation=Validation(every=5)), 0)
+    with pace.validating():
+        pass
+    assert pace.seconds(3) == 2.0, "20 of the 26 seconds were a validation's"
+    assert pace.left(3) == pytest.approx(7 * 2.0 + 5 * 2.0 * 2 + 3 * 20.0)

@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from anymask.errors import ConfigError
+from anymask.errors import ConfigError, TrainingError
 from anymask.model.checkpoint import save_model
 from anymask.training.config import Augmentation, Prompting, Recipe, Stage, Teacher
 from anymask.training.loop import train
@@ -105,6 +105,40 @@ def test_what_was_fitted_stays_when_a_run_goes_on(shapes, recipe, tmp_path):
     assert json.loads((tmp_path / "recipe.json").read_text())["accumulate"] == 1
 
 
+def test_it_is_fitted_anew_until_there_is_a_state(shapes, recipe, tmp_path):
+    """A choice that was too much must not stand in the way of a smaller one."""
+    (tmp_path / "fit.json").write_text('{"recipe": {"accumulate": 7}}')
+    train(dataclasses.replace(recipe, memory="1 GB"), shapes, tmp_path)
+    assert json.loads((tmp_path / "fit.json").read_text())["recipe"]["accumulate"] == 1
+
+
+def test_free_memory_is_that_of_the_container_and_is_divided(monkeypatch, tmp_path):
+    monkeypatch.setattr("anymask.training.presets.CGROUP", tmp_path)
+    whole = free_memory("auto", "cpu")
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    assert free_memory("auto", "cpu") == pytest.approx(whole, rel=0.5)
+    (tmp_path / "memory.max").write_text("5000000\n")
+    assert free_memory("auto", "cpu") == 4_000_000
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert free_memory("auto", "cpu") == 1_000_000
+
+
+def test_a_teacher_is_not_fitted(recipe):
+    with pytest.raises(ConfigError, match="memory: cannot be fitted with a teacher"):
+        dataclasses.replace(recipe, teacher=Teacher("vit_b"), memory="auto")
+
+
+def test_a_device_whose_memory_is_not_enough_is_told_in_a_line(shapes, recipe, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(PromptedTask, "forward", full)
+    for call in (lambda: train(recipe, shapes, tmp_path), lambda: make_plan(recipe, shapes)):
+        with pytest.raises(TrainingError, match="give memory=auto"):
+            call()
+
+
 def test_memory_is_read(monkeypatch):
     assert free_memory("16 GB", "cpu") == 16_000_000_000 and free_memory("2.5GB", "cpu") == 2_500_000_000
     assert free_memory("auto", "cpu") > 1_000_000
@@ -125,6 +159,12 @@ def test_the_plan_knows_of_caches_and_teachers(shapes, recipe, tmp_path):
 
 
 def test_the_plan_says_what_will_be_trained_and_how_long(shapes, recipe):
+    with pytest.raises(ConfigError, match="device"):
+        make_plan(recipe, shapes, "tpu")
+    with pytest.raises(ConfigError, match="do not divide"):
+        make_plan(dataclasses.replace(recipe, accumulate=2), shapes)
+    fitted = make_plan(dataclasses.replace(recipe, memory="1 GB"), shapes)
+    assert fitted.way == "all weights" and "fits into the memory: all weights" in "\n".join(fitted.lines())
     plan = make_plan(dataclasses.replace(recipe, freeze=("image_encoder",)), shapes)
     assert plan.parameters["image_encoder"][0] == 0 < plan.parameters["mask_decoder"][0]
     assert plan.images == {"shapes": 12} and len(plan.seconds) == len(plan.memory) == 2

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from anymask.errors import ConfigError, DataError
 from anymask.task import rle
 from anymask.task.clicks import centre_click
 from anymask.training.augment import draw_frame, jitter_colour
-from anymask.training.config import Augmentation, Source
+from anymask.training.config import Augmentation, Source, Validation
 from anymask.training.copy_paste import cut_out, paste
-from anymask.training.sources import Sources
-from anymask.training.views import Views, batches, draw_objects
+from anymask.training.sources import Part, Sources
+from anymask.training.views import Views, batches, draw_evenly
 
 PLAIN = Augmentation()
 STRONG = Augmentation(jitter=(0.5, 2.0), flip=True, colour=1.0, paste=0.5)
@@ -112,7 +114,7 @@ def test_colour_changes_with_its_strength_and_not_at_zero():
 def test_sizes_are_drawn_alike_however_many_objects_have_them():
     areas = [100] * 90 + [10_000] * 9 + [90_000]
     rng = np.random.default_rng(0)
-    first = np.array([draw_objects(areas, rng)[0] for _ in range(3000)])
+    first = np.array([draw_evenly(areas, rng)[0] for _ in range(3000)])
     shares = [(first < 90).mean(), ((first >= 90) & (first < 99)).mean(), (first == 99).mean()]
     assert shares == pytest.approx([1 / 3] * 3, abs=0.04)
 
@@ -136,6 +138,82 @@ def test_a_pasted_object_hides_what_lies_under_it_and_has_a_soft_seam_without_ba
         assert len(np.unique(mixed[..., 0])) - 2 > 0, "the seam is soft"
         for other in others:
             assert not (other & pasted).any() and other.sum() >= 0.5 * ground.sum()
+
+
+def test_a_round_object_brings_no_background_and_a_thin_one_is_seen():
+    rng = np.random.default_rng(5)
+    rows, columns = np.mgrid[:60, :60]
+    disc = (rows - 30) ** 2 + (columns - 30) ** 2 <= 20**2
+    line = abs(rows - columns) <= 1
+    for mask in (disc, line):
+        donor = np.where(mask[..., None], np.uint8([200, 0, 0]), np.uint8(255))
+        for _ in range(10):
+            mixed, (pasted, *_) = paste(np.zeros((150, 150, 3), np.uint8), [], *cut_out(donor, mask), rng)
+            assert mixed[..., 1:].max() == 0, "no white of the donor's background"
+            assert mixed[..., 0][pasted].min() >= 95, "at least half of the object's own colour"
+
+
+def test_a_small_object_is_not_blown_up():
+    tiny = np.ones((5, 5), bool)
+    _, (pasted, *_) = paste(
+        np.zeros((200, 200, 3), np.uint8), [], np.full((5, 5, 3), 99, np.uint8), tiny, np.random.default_rng(0)
+    )
+    assert pasted.sum() == 100
+
+
+def test_a_source_with_much_of_no_use_keeps_its_share(shapes, tmp_path):
+    """Three of four images of one source have no masks."""
+    for i in range(4):
+        Image.fromarray(np.full((64, 96, 3), 7, np.uint8)).save(tmp_path / f"{i}.png")
+        mask = np.zeros((64, 96), bool)
+        mask[10:40, 10:50] = True
+        annotations = [{"id": 0, "segmentation": rle.encode(mask), "area": int(mask.sum())}] if i == 0 else []
+        record = {"image": {"width": 96, "height": 64, "file_name": f"{i}.png"}, "annotations": annotations}
+        (tmp_path / f"{i}.json").write_text(json.dumps(record))
+    sources = Sources(shapes, {"shapes": Source(), "plain": Source(path=str(tmp_path))})
+    views = Views(sources, 64, 32, 1, PLAIN, 300, 0)
+    plain = np.mean([float(views[i].pixels.float().std()) == 0 for i in range(300)])
+    assert plain == pytest.approx(0.5, abs=0.1)
+    assert not any("record" in vars(sample) for sample in sources.samples["shapes"]), "records are let go of"
+
+
+def test_images_without_any_object_end_in_a_line(tmp_path):
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "a.json").write_text('{"image": {"width": 9, "height": 9, "file_name": "a.png"}, "annotations": []}')
+    found = Views(Sources(tmp_path, {"a": Source(path=".")}), 64, 32, 1, PLAIN, 1, 0)[0]
+    assert isinstance(found, DataError) and re.search(r"last of them .*a\.json, hold no object", str(found))
+
+
+def test_what_is_to_be_ignored_is_no_part_of_a_target(tmp_path):
+    mask, ignored = np.zeros((2, 64, 64), bool)
+    mask[8:40, 8:40], ignored[8:40, 24:40] = True, True
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    annotation = {"id": 0, "segmentation": rle.encode(mask), "ignore": rle.encode(ignored), "area": 1024}
+    record = {"image": {"width": 64, "height": 64, "file_name": "a.png"}, "annotations": [annotation]}
+    (tmp_path / "a.json").write_text(json.dumps(record))
+    view = Views(Sources(tmp_path, {"a": Source(path=".")}), 64, 64, 1, PLAIN, 1, 0)[0]
+    assert view.boxes.tolist() == [[8, 8, 24, 40]]
+
+
+def test_validation_data_are_not_trained_on(shapes):
+    with pytest.raises(ConfigError, match=r"validation\.source: .*\.json is also in sources\.a"):
+        Sources(shapes, {"a": Source(path="shapes")}, validation=Validation(every=1, source=Source(path="shapes")))
+
+
+def test_what_is_wrong_with_a_source_names_it(shapes):
+    for source, message in (
+        (Source(path="shapes", format="cocoa"), r"sources\.a: format 'cocoa': is not known"),
+        (Source(path="shapes", options={"split": "val"}), r"sources\.a: split: is no option of the format sa1b"),
+    ):
+        with pytest.raises(DataError, match=message):
+            Sources(shapes, {"a": source})
+
+
+def test_some_of_many_samples(shapes):
+    samples = Sources(shapes, {"shapes": Source()}).samples["shapes"]
+    part = Part(samples, np.array([5, 2, 9]))
+    assert [sample.name for sample in part] == ["05", "02", "09"] and part[-1].name == "09"
+    assert [sample.name for sample in part[1:]] == ["02", "09"] and len(part[:0]) == 0
 
 
 def test_an_object_that_is_mostly_hidden_is_no_target_any_more():

@@ -62,7 +62,8 @@ def find_samples(
         raise _unknown(data, path)
     if as_paper:
         raise ConfigError(f"--as-paper: {path} is a path; expected the name of a set (anymask eval sets)")
-    return open_data(path, kind, images, **options), path.resolve().stem if path.is_file() else path.resolve().name
+    samples = list(open_data(path, kind, images, **options))
+    return samples, path.resolve().stem if path.is_file() else path.resolve().name
 
 
 def _set(name: str) -> DataSet | None:

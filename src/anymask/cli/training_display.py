@@ -60,8 +60,12 @@ class TrainingDisplay:
             self.say(f"step {step}/{self._recipe.steps}  {told}")
 
     def announce(self, what: str, done: int, total: int) -> None:
-        """Show what goes on before the steps."""
-        self._progress.update(self._task, told=f"{what}: {done:,} of {total:,}")
+        """Show what goes on before the steps; each tenth of it where there is no terminal."""
+        told = f"{what}: {done:,} of {total:,}"
+        if self._live:
+            self._progress.update(self._task, told=told)
+        elif done * 10 // total > (done - 1) * 10 // total:
+            self.say(told)
 
     def validating(self, images: int) -> None:
         """Show that a validation has begun."""

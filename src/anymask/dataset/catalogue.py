@@ -80,5 +80,5 @@ def _open_part(dataset: DataSet, part: Part, folder: Path) -> list[Sample]:
     images = None if part.images is None else folder / part.images
     samples = open_data(folder / part.path, dataset.format, images, **dataset.options)
     if not part.name:
-        return samples
+        return list(samples)
     return [dataclasses.replace(sample, name=f"{part.name}/{sample.name}") for sample in samples]

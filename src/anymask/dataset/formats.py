@@ -64,7 +64,9 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def open_data(path: str | Path, format: str = "auto", images: str | Path | None = None, **options: Any) -> list[Sample]:
+def open_data(
+    path: str | Path, format: str = "auto", images: str | Path | None = None, **options: Any
+) -> Sequence[Sample]:
     """The samples of labelled images in any format.
 
     Args:
@@ -81,18 +83,17 @@ def open_data(path: str | Path, format: str = "auto", images: str | Path | None 
     if format == "auto":
         format = _recognise(path)
     if format not in FORMATS:
-        raise DataError(f"--format {format!r}: is not known; expected auto or one of {', '.join(FORMATS)}")
+        raise DataError(f"format {format!r}: is not known; expected auto or one of {', '.join(FORMATS)}")
     chosen = FORMATS[format]
     if images is not None:
         options["images"] = images
     for name in options:
         if name not in chosen.options:
             taken = f"takes {', '.join(chosen.options)}" if chosen.options else "takes none"
-            flag = "--images" if name == "images" else f"--option {name}"
-            raise DataError(f"{flag}: is no option of the format {format}, which {taken}")
+            raise DataError(f"{name}: is no option of the format {format}, which {taken}")
     if format == "mat" and "key" not in options:
-        raise DataError("--option key=NAME: is needed by the format mat; name the variable that holds the map")
-    return list(chosen.open(path, **options))
+        raise DataError("option key: is needed by the format mat; name the variable that holds the map")
+    return chosen.open(path, **options)
 
 
 def _recognise(path: Path) -> str:
@@ -112,7 +113,7 @@ def _recognise(path: Path) -> str:
             raise DataError(f"{path}: is the record of a single image; name the folder, {path.parent}")
     if found is None:
         known = "; ".join(f"{name}: {one.path}" for name, one in FORMATS.items())
-        raise DataError(f"{path}: its format cannot be told; name it with --format ({known})")
+        raise DataError(f"{path}: its format cannot be told; name it as format ({known})")
     return found
 
 

@@ -126,6 +126,11 @@ class Sample:
             raise DataError(f"{where} has size {list(mask.shape)}, the image {self.size}")
         return mask
 
+    def counted(self, annotation: Record) -> NDArray[np.bool_]:
+        """As `mask`, without the pixels that are to be ignored."""
+        mask = self.mask(annotation)
+        return mask & ~self.mask(annotation, "ignore") if "ignore" in annotation else mask
+
     def area(self, annotation: Record) -> int:
         """Pixels of a mask. Raises DataError where it is not RLE."""
         area = annotation.get("area")

@@ -22,10 +22,12 @@ from ..task.frame import ImageFrame
 from .config import Augmentation
 from .sources import Sources
 from .task import preprocessed
-from .views import View, Views, draw_crop, draw_masks, make_targets
+from .views import View, Views, draw_crop, make_targets
 
 MANIFEST = "manifest.json"
 """file that says what made the embeddings of a folder"""
+MIRRORED = "-mirrored"
+"""what the name of a mirror image's embedding ends with"""
 
 Progress = Callable[[int, int], None]
 """told of the images that are embedded and of all there are"""
@@ -56,19 +58,21 @@ def embed_all(
     for all, and ImageError for an image that cannot be read.
     """
     _claim(folder, _manifest(sam, size))
+    missing = [_missing(folder, sample, mirrored) for sample in samples]
+    left = sum(map(len, missing))
     training = sam.training
     sam.eval()
     try:
-        for done, sample in enumerate(samples):
-            paths = _paths(folder, sample)[: 1 + mirrored]
-            image = sample.image() if not all(path.exists() for path in paths) else np.empty((0, 0, 3), np.uint8)
-            for path, view in zip(paths, (image, image[:, ::-1]), strict=False):
-                if not path.exists():
-                    embedding = _embed(sam, view, size)
-                    _check_room(folder, embedding, (len(samples) - done) * len(paths))
-                    _write(path, embedding)
+        for done, (sample, paths) in enumerate(zip(samples, missing, strict=True), 1):
+            if paths:
+                image = sample.image()
+            for path in paths:
+                embedding = _embed(sam, image[:, ::-1] if path.stem.endswith(MIRRORED) else image, size)
+                _check_room(folder, embedding, left)
+                _write(path, embedding)
+                left -= 1
             if report:
-                report(done + 1, len(samples))
+                report(done, len(samples))
     finally:
         sam.train(training)
 
@@ -105,16 +109,18 @@ class CachedViews(Views):
         augmentation: Augmentation,
         length: int,
         seed: int,
+        even_sizes: bool = False,
+        *,
         folder: Path,
     ) -> None:
-        super().__init__(sources, size, mask_size, objects, augmentation, length, seed)
+        super().__init__(sources, size, mask_size, objects, augmentation, length, seed, even_sizes)
         self.folder = folder
 
     def make(self, sample: Sample, donor: Sample | None, rng: np.random.Generator) -> View | None:
         """A view of an image; None where no object in it is large enough."""
         if not sample.annotations:
             return None
-        masks = draw_masks(sample, self.objects, rng)
+        masks = self.draw_masks(sample, rng)
         frame, mirrored = draw_crop(masks[0], self.size, self.augmentation, rng)
         targets = make_targets(masks, frame, mirrored, self.size, self.mask_size, self.objects)
         return View(read_embedding(self.folder, sample, mirrored), *targets) if targets else None
@@ -177,6 +183,11 @@ def _write(path: Path, embedding: ImageEmbedding) -> None:
             raise OSError(str(error)) from error
 
 
+def _missing(folder: Path, sample: Sample, mirrored: bool) -> list[Path]:
+    """Where embeddings of an image should lie and do not."""
+    return [path for path in _paths(folder, sample)[: 1 + mirrored] if not path.exists()]
+
+
 def _paths(folder: Path, sample: Sample) -> tuple[Path, Path]:
     """Where the embedding of an image lies, and that of its mirror image."""
     try:
@@ -184,4 +195,4 @@ def _paths(folder: Path, sample: Sample) -> tuple[Path, Path]:
     except OSError as error:
         raise ImageError(f"{sample.image_path}: cannot be read ({error.strerror}); check the path") from None
     digest = hashlib.sha256(content).hexdigest()[:24]
-    return folder / f"{digest}.safetensors", folder / f"{digest}-mirrored.safetensors"
+    return folder / f"{digest}.safetensors", folder / f"{digest}{MIRRORED}.safetensors"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -27,6 +27,8 @@ class Source:
     """one of the formats that `open_data` knows, or "images" for a folder without labels"""
     images: str = ""
     """folder of the images, where they do not lie with the labels"""
+    options: dict[str, Any] = field(default_factory=dict)
+    """what else the reader of the format takes, such as split = "val" """
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -63,6 +65,8 @@ class Prompting:
     """share of the first prompts that are a box; the others are a click"""
     box_single: bool = False
     """whether a box trains the mask for unambiguous prompts too, and not the three alone"""
+    even_sizes: bool = False
+    """draw objects of each size as often, however many there are of it, and not all objects alike"""
     centre: float = 0.0
     """share of the clicks that lie farthest from the edge, as in the evaluation, and not anywhere"""
     points: int = 8
@@ -114,8 +118,8 @@ class Validation:
     """steps between two validations; 0 for none"""
     share: float = 0.1
     """share of each source's images that are held out for it, where `source` names none"""
-    source: str = ""
-    """a folder below the data's root, all of which is held out for validation"""
+    source: Source | None = None
+    """labelled images that are not among those to train on, written as a source of the recipe"""
     images: int = 100
     """most images that are looked at"""
     metric: str = "1 click"
@@ -125,6 +129,8 @@ class Validation:
 
     def __post_init__(self) -> None:
         check_types(self)
+        if self.source is not None:
+            object.__setattr__(self, "source", _source("validation.source", self.source))
         refuse_unknown([self.metric], ("1 click", "3 clicks", "box"), "metric")
         if min(self.every, self.patience) < 0 or self.images < 1 or not 0 < self.share < 1:
             raise ConfigError("expected every, patience not negative, images at least 1, share between 0 and 1")
@@ -227,13 +233,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_types(self)
-        sources = {name: _source(name, value) for name, value in self.sources.items()}
+        sources = {name: _source(f"sources.{name}", value) for name, value in self.sources.items()}
         object.__setattr__(self, "sources", sources)
         if not self.stages:
             raise ConfigError("stages: expected at least one, written [[stages]]")
         if not sources or not sum(source.share for source in sources.values()):
             raise ConfigError("sources: expected at least one with a share above 0")
         refuse_unknown([self.schedule], get_args(Schedule), "schedule")
+        if (self.schedule == "step") != bool(self.drops) or (self.decay and self.schedule != "constant"):
+            raise ConfigError('schedule: "step" goes with drops, and decay with "constant"')
         for name in ("lr", "encoder_lr", "layer_decay"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name}: expected a number above 0, got {getattr(self, name)}")
@@ -246,6 +254,8 @@ class Recipe:
         for name in ("ema", "drop_path"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected 0 or more and less than 1, got {getattr(self, name)}")
+        if self.teacher and self.memory:
+            raise ConfigError("memory: cannot be fitted with a teacher; leave it out, and set batch or accumulate")
         if self.unlabelled and not self.teacher:
             raise ConfigError('sources: format = "images" is for learning from a [teacher]; name one, or give labels')
         plain = dataclasses.replace(self.augmentation, flip=False) == Augmentation()
@@ -258,6 +268,16 @@ class Recipe:
     def unlabelled(self) -> bool:
         """Whether some of the images have no labels."""
         return any(source.format == "images" for source in self.sources.values())
+
+    def at_once(self, stage: Stage, processes: int = 1) -> int:
+        """Images of a stage that a process takes at once. Raises ConfigError where they do not divide so."""
+        images, rest = divmod(stage.batch, processes * self.accumulate)
+        if rest:
+            raise ConfigError(
+                f"batch: {stage.batch} images do not divide into {processes} processes of {self.accumulate} parts "
+                "each; change batch or accumulate"
+            )
+        return images
 
     @property
     def steps(self) -> int:
@@ -274,13 +294,15 @@ def _source(name: str, value: Any) -> Source:
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = {"share": float(value)}
+    if isinstance(value, str):
+        value = {"path": value}
     if not isinstance(value, dict):
-        raise ConfigError(f"sources.{name}: expected a number, the source's share, or a table, got {value!r}")
+        raise ConfigError(f"{name}: expected a number, which is the source's share, a path or a table, got {value!r}")
     try:
         source: Source = build(Source, value)
         return source
     except ConfigError as error:
-        raise ConfigError(f"sources.{name}: {error}") from None
+        raise ConfigError(f"{name}: {error}") from None
 
 
 TABLES = {

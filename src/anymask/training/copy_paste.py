@@ -10,6 +10,8 @@ from ..task.boxes import mask_boxes
 
 SEAM = 1.0
 """standard deviation of the seam, in pixels"""
+LARGEST = 2.0
+"""most that an object is enlarged"""
 LEAST_VISIBLE = 0.5
 """share of an object that must stay visible for it to remain a target"""
 
@@ -28,30 +30,32 @@ def paste(
     mask: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], list[NDArray[np.bool_]]]:
-    """Put a cut-out somewhere on an H×W×3 image, scaled to 20 to 70 % of its shorter side.
+    """Put a cut-out somewhere on an H×W×3 image, scaled to 20 to 70 % of its shorter side, or twice its own size.
+
+    Colours are mixed from the object's own alone, so that none of the background that it came with shows.
 
     Returns the new image and its masks: the pasted object's first, then those that stay visible, less what it hides.
     """
     h, w = image.shape[:2]
-    scale = rng.uniform(0.2, 0.7) * min(h, w) / max(mask.shape)
+    scale = min(LARGEST, rng.uniform(0.2, 0.7) * min(h, w) / max(mask.shape))
     size = max(2, min(w, round(mask.shape[1] * scale))), max(2, min(h, round(mask.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    pixels = np.asarray(cv2.resize(pixels, size, interpolation=method), np.uint8)
     small = cv2.resize(mask.astype(np.float32), size, interpolation=method)
+    own = cv2.resize(pixels * mask[..., None].astype(np.float32), size, interpolation=method)
+    colours = own / np.maximum(small, 1e-3)[..., None]
     if rng.random() < 0.5:
-        pixels, small = pixels[:, ::-1], small[:, ::-1]
+        colours, small = colours[:, ::-1], small[:, ::-1]
     top, left = rng.integers(0, h - size[1] + 1), rng.integers(0, w - size[0] + 1)
     window = np.s_[top : top + size[1], left : left + size[0]]
-    alpha = np.zeros((h, w), np.float32)
-    alpha[window] = small
-    pasted = alpha >= 0.5
+    pasted = np.zeros((h, w), bool)
+    pasted[window] = small >= 0.5
     if not pasted.any():
         return image, masks
-    # The seam lies inside the object, so that none of the background that it came with shows.
-    alpha = np.minimum(1.0, 2 * np.maximum(0, cv2.GaussianBlur(pasted.astype(np.float32), (0, 0), SEAM) - 0.5))
+    soft = cv2.GaussianBlur(pasted.astype(np.float32), (0, 0), SEAM)
+    alpha = np.where(pasted, np.maximum(0.5, soft), 0)  # half at the edge, and on what is thin
     mixed = image.copy()
     share = alpha[window][..., None]
-    mixed[window] = (image[window] * (1 - share) + pixels * share + 0.5).astype(np.uint8)
+    mixed[window] = (image[window] * (1 - share) + colours * share + 0.5).astype(np.uint8)
     kept = [one & ~pasted for one in masks]
     areas = [(after.sum(), before.sum()) for after, before in zip(kept, masks, strict=True)]
     visible = [one for one, (after, before) in zip(kept, areas, strict=True) if after >= LEAST_VISIBLE * before]

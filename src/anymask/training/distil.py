@@ -21,6 +21,8 @@ from .task import FIGURES, PromptedTask, autocast, preprocessed
 
 MIN_CELLS = 12
 """smallest mask of the teacher that is learned from where another one is there, in cells of the low-resolution mask"""
+OWN = ("prompt_encoder.drawn.",)
+"""names of weights that a light model's decoder has beside those of the paper's, and which begin by changing nothing"""
 MOST_OF_IMAGE = 0.9
 """largest such mask, as a share of the image"""
 
@@ -33,13 +35,13 @@ class DistilledTask(nn.Module):
     Attributes:
         weights: of the parts of the loss.
         figures: names of what `forward` tells beside the loss.
-        left: the student's decoder weights that the teacher has none for; see `take_decoder`.
     """
 
     def __init__(self, sam: Sam, recipe: Recipe, teacher: Sam) -> None:
         """Take the teacher's decoder over and freeze it.
 
-        Raises ConfigError where the embeddings have different numbers of channels, and where nothing would learn.
+        Raises ConfigError where the embeddings have different numbers of channels, where the decoders are of another
+        shape, and where nothing would learn.
         """
         super().__init__()
         assert recipe.teacher is not None
@@ -53,7 +55,12 @@ class DistilledTask(nn.Module):
         self.weights: Teacher = recipe.teacher
         self._teacher = (PromptedTask(teacher.requires_grad_(False).eval(), recipe),)
         self.figures = ("loss", "features", *(("masks", *FIGURES[1:]) if recipe.teacher.masks else ()))
-        self.left = take_decoder(sam, teacher)
+        left = [name for name in take_decoder(sam, teacher) if not name.startswith(OWN)]
+        if left:
+            raise ConfigError(
+                f"teacher: {recipe.teacher.model} has no {left[0]} that fits {recipe.model}; name a teacher or a model "
+                "whose decoder is like the other's"
+            )
         sam.prompt_encoder.requires_grad_(False)
         sam.mask_decoder.requires_grad_(False)
         for module in () if _is_fine(teacher) else _fine(sam):

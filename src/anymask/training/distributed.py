@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..model.weights import checked_device
+
+PATIENCE = timedelta(hours=12)
+"""how long processes wait for the main one, which alone checks the data, validates and writes"""
 
 
 class Alone:
@@ -60,12 +64,15 @@ class Together(Alone):
 
     def __init__(self, device: str) -> None:
         try:
-            from accelerate import Accelerator, DistributedDataParallelKwargs
+            from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
         except ImportError:
             raise ConfigError("several processes need accelerate; pip install 'anymask[train]'") from None
         # A rollout of one round uses no mask prompt, so some weights have no gradient in some steps.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self._accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[unused])
+        patient = InitProcessGroupKwargs(timeout=PATIENCE)
+        self._accelerator = Accelerator(cpu=device == "cpu", kwargs_handlers=[unused, patient])
+        if self._accelerator.distributed_type == "FSDP" and not self._accelerator.is_fsdp2:
+            raise ConfigError("FSDP: version 1 is not supported; launch with --fsdp_version 2")
         self.device = self._accelerator.device
         self.rank, self.count = self._accelerator.process_index, self._accelerator.num_processes
 

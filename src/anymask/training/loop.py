@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import ConfigError, TrainingError
-from ..files import make_folder, write_json
+from ..files import make_folder, sweep, write_json
 from ..model.checkpoint import save_model
 from ..model.sam import Sam
 from . import state as states
@@ -23,6 +26,7 @@ from .ema import MovingAverage
 from .judge import Judge, Validate
 from .log import Log
 from .lora import merge_lora
+from .memory import enough_memory
 from .optim import make_optimizer, schedule
 from .presets import fitted
 from .rollout import Draws, Targets
@@ -49,22 +53,37 @@ def train(
 
     The state is written every `save_every` steps and at the end, atomically; whatever stops the run in between costs
     the steps since. Data and prompts are drawn by the step's number, so that a run that was stopped sees what it
-    would have seen. With `validate` the weights are the best ones, and else the last.
-    Raises ConfigError where `out` holds the state of another recipe, and TrainingError where the loss is no number.
+    would have seen. With `validate` the weights are the best ones, those of the start among them, and else the last.
+    Processes on several machines need an `out` that they share.
+    Raises ConfigError where `out` holds the state of another recipe, or weights without their state, and TrainingError
+    where the loss is no number or the memory is not enough.
     """
     processes = open_processes(device)
     sources = Sources(data, recipe.sources, recipe.images, recipe.seed, recipe.validation if validate else None)
     make_folder(out)
     if recipe.memory:
         recipe = fitted(recipe, out, device, processes)
-    if recipe.check and processes.is_main and not states.path_in(out).exists():
-        held_out = [("validation", sources.held_out)] if sources.held_out else []
-        check_sources([*sources.samples.items(), *held_out], _about("checking labels", announce))
+    for stage in recipe.stages:
+        recipe.at_once(stage, processes.count)
+    if recipe.check and not states.path_in(out).exists():
+        _check(sources, processes, announce)
     run = Run(recipe, sources, out, processes, validate, _about("embedding images", announce))
     if processes.is_main:
+        for path in (states.path_in(out), run.last):
+            sweep(path)
         write_json(out / "recipe.json", recipe.to_dict(), indent=2)
-    run.go(report)
+    with enough_memory():
+        run.go(report)
     return run.finish()
+
+
+def _check(sources: Sources, processes: Alone, announce: Announce | None) -> None:
+    """Check all data, of which each process takes a part."""
+    parts = [*sources.samples.items(), ("validation", sources.held_out)]
+    mine = [(name, samples[processes.rank :: processes.count]) for name, samples in parts]
+    told = _about("checking labels", announce if processes.is_main else None)
+    check_sources([(name, samples) for name, samples in mine if samples], told)
+    processes.wait()
 
 
 def _about(what: str, announce: Announce | None) -> Callable[[int, int], None] | None:
@@ -91,6 +110,8 @@ class Run:
         self.recipe, self.sources, self.out, self.processes = recipe, sources, out, processes
         self._embedding = embedding if processes.is_main else None
         state = states.load(recipe, out)
+        if not state and self.last.exists():
+            raise ConfigError(f"{self.last}: is of a run whose state is gone; name a new folder, or remove it")
         torch.manual_seed(recipe.seed)
         sam = start_model(recipe, filled=state is None)
         self.task = make_task(sam.train(), recipe, processes.device)
@@ -101,7 +122,7 @@ class Run:
         self.average = MovingAverage(self.task, recipe.ema) if recipe.ema else None
         self.step = 0
         board = out / "tensorboard" if recipe.tensorboard and processes.is_main else None
-        step = int(state["step"]) if state else 0
+        step = int(state["step"]) if state else -1
         self.log = Log(out / "log.csv", step, board)
         self.judge = (
             Judge(recipe, sources.held_out, out, Log(out / "validation.csv", step, board), validate)
@@ -111,13 +132,23 @@ class Run:
         if state:
             self._restore(state)
 
+    @property
+    def last(self) -> Path:
+        """Where the last weights will lie."""
+        return self.out / f"{self.recipe.model}.safetensors"
+
     def go(self, report: Report | None) -> None:
-        """All steps that are left, unless validation ends the run before."""
+        """All steps that are left, unless validation ends the run before. A new run is validated before the first."""
+        pace = Pace(self.recipe, self.step)
+        if not self.step:
+            self._validate(pace)
         for stage, first in stages(self.recipe):
             if self.step >= first + stage.steps or (self.judge and self.judge.should_stop):
                 continue
+            if self.recipe.compile:
+                torch.compiler.reset()  # each stage has shapes of its own; kernels for those of all do not compile
             made = self._batches(stage, first)
-            pace = Pace(self.recipe, self.step)
+            pace.restart(self.step)
             for images, targets in made:
                 figures = self.learn(stage, images, targets)
                 self.step += 1
@@ -125,8 +156,9 @@ class Run:
                     self.average.update(self.task, self.step)
                 if self.step % self.recipe.log_every == 0:
                     self._tell(figures, pace, report)
-                stopping = self._validate()
+                stopping = self._validate(pace)
                 if self.step % self.recipe.save_every == 0 or self.step == self.recipe.steps or stopping:
+                    self._finite(figures)
                     self._save()
                 if stopping:
                     return
@@ -176,28 +208,23 @@ class Run:
 
     def finish(self) -> Path:
         """Write the last weights; the path of those that are best."""
-        weights = self.out / f"{self.recipe.model}.safetensors"
         sam = self.snapshot()
         if sam:
-            save_model(sam, weights, {"recipe": self.recipe.to_dict(), "steps": self.step})
+            save_model(sam, self.last, {"recipe": self.recipe.to_dict(), "steps": self.step})
         self.processes.wait()
-        return self.judge.weights if self.judge and self.judge.weights.exists() else weights
+        return self.judge.weights if self.judge and self.judge.weights.exists() else self.last
 
     def _batches(self, stage: Stage, first: int) -> Iterator[tuple[list[Seen], Targets]]:
         recipe, processes = self.recipe, self.processes
-        share, rest = divmod(stage.batch, processes.count)
-        if rest or share % recipe.accumulate:
-            raise ConfigError(
-                f"batch: {stage.batch} images do not divide into {processes.count} processes of {recipe.accumulate} "
-                "parts each; change batch or accumulate"
-            )
+        share = recipe.accumulate * recipe.at_once(stage, processes.count)
         part = slice(processes.rank * share, (processes.rank + 1) * share)
         return batches(self._views(stage, recipe.seed + first), stage.batch, self.step - first, recipe.workers, part)
 
     def _views(self, stage: Stage, seed: int) -> Views:
         recipe, processes, cells = self.recipe, self.processes, self.task.mask_size(stage)
         length = stage.steps * stage.batch
-        settings = (self.sources, stage.size, cells, stage.objects, recipe.augmentation, length, seed)
+        even = recipe.prompting.even_sizes
+        settings = (self.sources, stage.size, cells, stage.objects, recipe.augmentation, length, seed, even)
         if not recipe.cached:
             return Views(*settings, unlabelled=recipe.unlabelled)
         folder = self.out / "embeddings" / str(stage.size)
@@ -207,26 +234,31 @@ class Run:
         processes.wait()
         return CachedViews(*settings, folder=folder)
 
-    def _tell(self, figures: Tensor, pace: Pace, report: Report | None) -> None:
-        values = figures.tolist()  # the one place that waits for the device
-        if not all(value == value and abs(value) != float("inf") for value in values):
+    def _finite(self, figures: Tensor) -> list[float]:
+        """The figures as numbers, for which the device is waited for. Raises TrainingError where one is none."""
+        values: list[float] = figures.tolist()
+        if not all(map(isfinite, values)):
             raise TrainingError(
-                f"step {self.step}: the loss is no finite number; lower lr, or raise warmup, and go on from "
-                f"{states.path_in(self.out)} or begin anew"
+                f"step {self.step}: the loss is no finite number; begin anew in another folder (-o) with a lower lr or "
+                "a longer warmup"
             )
-        named = dict(zip((*self.task.figures, "grad_norm"), values, strict=True))
+        return values
+
+    def _tell(self, figures: Tensor, pace: Pace, report: Report | None) -> None:
+        named = dict(zip((*self.task.figures, "grad_norm"), self._finite(figures), strict=True))
         named |= {"lr": self.optimizer.param_groups[0]["lr"], "seconds": pace.seconds(self.step)}
         if self.processes.is_main:
             self.log.add(self.step, named)
             if report:
                 report(self.step, {**named, "left": pace.left(self.step)})
 
-    def _validate(self) -> bool:
+    def _validate(self, pace: Pace) -> bool:
         """Validate where it is time to; whether the run should stop."""
         if not self.judge or (self.step % self.recipe.validation.every and self.step != self.recipe.steps):
             return False
-        sam = self.snapshot()
-        return self.processes.agree(self.judge.judge(sam, self.step) if sam else False)
+        with pace.validating():
+            sam = self.snapshot()
+            return self.processes.agree(self.judge.judge(sam, self.step) if sam else False)
 
     def _save(self) -> None:
         state = {**states.gather(self.task, self.optimizer), "step": self.step}
@@ -243,7 +275,7 @@ class Run:
         self.step = int(state["step"])
         if self.average:
             for name, value in self.average.weights.items():
-                value.copy_(state["average"][name])
+                value.copy_(_spread_as(state["average"][name], value))
         if self.judge and "judge" in state:
             self.judge.restore(state["judge"])
 
@@ -251,12 +283,26 @@ class Run:
 class Pace:
     """How fast a run goes, and how long it still takes.
 
-    A step is taken to cost as its pixels and objects, so that the stages to come can be told from the present one.
+    A step is taken to cost as its pixels and objects, so that the stages to come can be told from the present one, and
+    a validation as much as the last one. Validations are no part of a step's time.
     """
 
     def __init__(self, recipe: Recipe, step: int) -> None:
         self._recipe = recipe
+        self._validation = 0.0
+        self.restart(step)
+
+    def restart(self, step: int) -> None:
+        """Measure from here."""
         self._told, self._since, self._last = step, time.perf_counter(), float("nan")
+
+    @contextmanager
+    def validating(self) -> Iterator[None]:
+        """Around a validation."""
+        began = time.perf_counter()
+        yield
+        self._validation = time.perf_counter() - began
+        self._since += self._validation
 
     def seconds(self, step: int) -> float:
         """Seconds a step since this was asked last."""
@@ -273,7 +319,9 @@ class Pace:
             ahead += cost * max(0, first + stage.steps - max(step, first))
             if first < step <= first + stage.steps:
                 present = cost
-        return self._last * ahead / present
+        every = self._recipe.validation.every
+        validations = self._recipe.steps // every - step // every if every else 0
+        return self._last * ahead / present + self._validation * validations
 
 
 def stages(recipe: Recipe) -> Iterator[tuple[Stage, int]]:
@@ -287,3 +335,13 @@ def stages(recipe: Recipe) -> Iterator[tuple[Stage, int]]:
 def _whole(value: Tensor) -> Tensor:
     """A weight that may be spread over processes, whole."""
     return value.full_tensor() if hasattr(value, "full_tensor") else value
+
+
+def _spread_as(value: Tensor, like: Any) -> Tensor:
+    """A whole weight, spread over processes as another one."""
+    if not hasattr(like, "device_mesh"):
+        return value
+    from torch.distributed.tensor import distribute_tensor
+
+    spread: Tensor = distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+    return spread

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import CheckpointError, ConfigError
+from ..errors import ConfigError
 from ..model import two_way, vit
 from ..model.sam import Sam
 from ..settings import check_types, refuse_unknown
@@ -136,43 +136,6 @@ def merge_lora(sam: Sam) -> None:
         sam.weights_hash = ""
 
 
-def lora_state(sam: Sam) -> dict[str, Tensor]:
-    """The adapters alone, the scale folded in, so that `load_lora` need not know it; empty where there are none."""
-    state = {}
-    for path, layer in _adapted(sam):
-        for name in layer.lora_a:
-            state[f"{path}.lora_a.{name}"] = layer.lora_a[name].detach().clone()
-            state[f"{path}.lora_b.{name}"] = layer.lora_b[name].detach() * layer.scale
-    return state
-
-
-@torch.no_grad()
-def load_lora(sam: Sam, state: dict[str, Tensor]) -> None:
-    """Fill the adapters of a model from `lora_state`; where it has none they are added first, as by `add_lora`.
-
-    Raises CheckpointError, naming a key that is missing, unexpected or of another shape; the model is then as it was.
-    """
-    downs = {key: value for key, value in state.items() if ".lora_a." in key and value.ndim == 2}
-    if not downs:
-        raise CheckpointError("these are no adapters; expected keys with .lora_a. in them, as lora_state gives")
-    rank = len(next(iter(downs.values())))
-    parts = [part for part in PARTS if any(key.startswith(f"{part}.") for key in downs)]
-    targets = [target for target in TARGETS if any(key.endswith(f".{target}") for key in downs)]
-    fresh = not any(_adapted(sam))
-    expected = _shapes(sam, rank, parts, targets)
-    if not fresh:
-        expected = {key: value.shape for key, value in lora_state(sam).items()}
-    if fault := _fault(state, expected):
-        raise CheckpointError(f"the adapters do not fit {sam.config.name}: {fault}")
-    if fresh:
-        add_lora(sam, Lora(rank, float(rank), tuple(parts)), targets)
-    for path, layer in _adapted(sam):
-        for name in layer.lora_a:
-            layer.lora_a[name].copy_(state[f"{path}.lora_a.{name}"])
-            layer.lora_b[name].copy_(state[f"{path}.lora_b.{name}"] / layer.scale)
-    sam.weights_hash = ""
-
-
 class _Place(NamedTuple):
     """A linear layer that adapters may be put on."""
 
@@ -200,25 +163,3 @@ def _adapted(sam: Sam) -> Iterator[tuple[str, AdaptedLinear]]:
 def _put(sam: Sam, path: str, layer: nn.Linear) -> None:
     parent, _, name = path.rpartition(".")
     setattr(sam.get_submodule(parent), name, layer)
-
-
-def _shapes(sam: Sam, rank: int, parts: Sequence[str], targets: Sequence[str]) -> dict[str, torch.Size]:
-    """Key and shape of all adapters that `add_lora` would make."""
-    shapes = {}
-    for place in (place for part in parts for place in _places(sam, part, targets)):
-        layer = place.layer
-        for target in place.targets:
-            shapes[f"{place.path}.lora_a.{target}"] = torch.Size([rank, layer.in_features])
-            shapes[f"{place.path}.lora_b.{target}"] = torch.Size([layer.out_features // len(place.outputs), rank])
-    return shapes
-
-
-def _fault(state: dict[str, Tensor], expected: dict[str, torch.Size]) -> str:
-    """What first keeps a state from fitting, or nothing."""
-    for key, shape in expected.items():
-        if key not in state:
-            return f"{key} is missing"
-        if state[key].shape != shape:
-            return f"{key} is {tuple(state[key].shape)}, expected {tuple(shape)}"
-    unexpected = [key for key in state if key not in expected]
-    return f"{unexpected[0]} has no place in it" if unexpected else ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from ..errors import TrainingError
 from ..model.sam import ImageEmbedding
 from ..model.vit import ViTEncoder
 from ..task.prompts import Label, PromptBatch
@@ -88,6 +91,17 @@ def _kept_again(task: PromptedTask, stage: Stage) -> int:
             block(tokens)
         sizes.append(kept.bytes)
     return max(sizes)
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Raise TrainingError, with what to do, where a GPU's memory is not enough."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        raise TrainingError(
+            "the device's memory is not enough; give memory=auto, or raise accumulate, or lower the stages' objects"
+        ) from None
 
 
 class Kept:

@@ -34,17 +34,19 @@ def make_optimizer(
         sam: the model.
         lr: peak learning rate.
         betas: decay of the two moving averages.
-        weight_decay: decoupled, on matrices alone: not on biases, norms and the positions of a ViT.
+        weight_decay: decoupled, on matrices alone: not on biases, norms, the positions of a ViT and learned tokens.
         layer_decay: as in ViTDet (Li et al. 2022), the factor of the learning rate from a block of a ViT encoder to
             the one before it: the last one of n blocks has layer_decay, the first layer_decay^n, patch and position
             embeddings layer_decay^(n+1). Other encoders have no such blocks.
         encoder_lr: factor for a light encoder's backbone.
     """
+    tokens = {module.weight for module in sam.modules() if isinstance(module, nn.Embedding)}
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in sam.named_parameters():
         if parameter.requires_grad:
             factor = _backbone_factor(name, encoder_lr) * _layer_factor(name, sam, layer_decay)
-            groups.setdefault((factor, _decays(name, parameter)), []).append(parameter)
+            decays = parameter not in tokens and _is_matrix(name, parameter)
+            groups.setdefault((factor, decays), []).append(parameter)
     records: list[dict[str, Any]] = [
         {"params": parameters, "peak_lr": lr * factor, "weight_decay": weight_decay if decays else 0.0}
         for (factor, decays), parameters in groups.items()
@@ -79,7 +81,7 @@ def schedule(
     return 1 - (1 - FLOOR) * late / decay if late > 0 and decay else 1.0
 
 
-def _decays(name: str, parameter: Tensor) -> bool:
+def _is_matrix(name: str, parameter: Tensor) -> bool:
     return parameter.ndim > 1 and not POSITIONS.search(name)
 
 

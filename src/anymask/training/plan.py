@@ -9,15 +9,20 @@ from pathlib import Path
 
 import torch
 
+from ..model.weights import checked_device
 from .config import Recipe, Stage
 from .distil import DistilledTask
 from .freeze import trainable
-from .memory import step_memory
+from .memory import enough_memory, step_memory
+from .presets import fit, free_memory
 from .rollout import Draws, Targets
 from .sources import Sources
 from .start import make_task, start_model
 from .task import PromptedTask, preprocessed
 from .views import Seen
+
+TIMED = 3
+"""steps of each stage that are timed"""
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Plan:
     """A run to be.
 
     Attributes:
-        recipe: what was planned.
+        recipe: what was planned, fitted into the memory that it names.
+        way: what of the model is trained, where the memory decides it.
         parameters: part of the model to the numbers that are trained, and all.
         images: images to train on, by source; and those held out.
         memory: bytes of a step of each stage.
@@ -33,6 +39,7 @@ class Plan:
     """
 
     recipe: Recipe
+    way: str
     parameters: dict[str, tuple[int, int]]
     images: dict[str, int]
     held_out: int
@@ -48,6 +55,9 @@ class Plan:
     def lines(self) -> Iterator[str]:
         """The plan in words."""
         yield f"model {self.recipe.model}, from {self.recipe.start or self.recipe.start_encoder or 'random weights'}"
+        if self.way:
+            accumulate = f", images in {self.recipe.accumulate} parts" if self.recipe.accumulate > 1 else ""
+            yield f"what fits into the memory: {self.way}{accumulate}"
         for part, (trained, all_) in self.parameters.items():
             yield f"  {part:<16} {trained / 1e6:8.2f} M of {all_ / 1e6:.2f} M parameters trained"
         share = sum(source.share for source in self.recipe.sources.values())
@@ -60,30 +70,39 @@ class Plan:
                 f"  {stage.steps} steps at {stage.size} px, {stage.batch} images × {stage.objects} objects: "
                 f"about {memory / 1e9:.1f} GB, {seconds:.2f} s a step, {_duration(stage.steps * seconds)}"
             )
-        yield f"in all {self.recipe.steps} steps, about {_duration(3600 * self.hours)} on this device"
+        told = f"in all {self.recipe.steps} steps, about {_duration(3600 * self.hours)} on this device"
+        yield f"{told}; reading, embedding and validation come on top"
 
 
 def make_plan(recipe: Recipe, data: Path, device: str = "cpu") -> Plan:
-    """Plan a run. Of each stage one step on a single image is timed, twice, and taken times the images of a step.
+    """Plan a run. Of each stage some steps on a single image are timed, and taken times the images of a step.
 
-    Raises what opening the data and the starting weights raises.
+    Raises what opening the data and the starting weights raises, and ConfigError where nothing fits into the memory.
     """
+    device = checked_device(device)
+    way = ""
+    if recipe.memory:
+        preset = fit(recipe, free_memory(recipe.memory, device))
+        recipe, way = preset.recipe, preset.name
+    images = [recipe.at_once(stage) for stage in recipe.stages]
     sources = Sources(data, recipe.sources, recipe.images, recipe.seed, recipe.validation)
     task = make_task(start_model(recipe).train(), recipe, torch.device(device))
     teacher = 4 * sum(value.numel() for value in task.teacher.parameters()) if isinstance(task, DistilledTask) else 0
-    images = [max(1, stage.batch // recipe.accumulate) for stage in recipe.stages]
+    with enough_memory():
+        seconds = tuple(_time(task, stage) * stage.batch for stage in recipe.stages)
     return Plan(
         recipe,
+        way,
         trainable(task.sam),
         {name: len(samples) for name, samples in sources.samples.items()},
         len(sources.held_out),
         tuple(teacher + step_memory(recipe, s).of(count) for s, count in zip(recipe.stages, images, strict=True)),
-        tuple(_time(task, stage) * stage.batch for stage in recipe.stages),
+        seconds,
     )
 
 
 def _time(task: PromptedTask | DistilledTask, stage: Stage) -> float:
-    """Seconds of one image's share of a step: the quicker of two."""
+    """Seconds of one image's share of a step: the mean of some, for the number of clicks may be drawn."""
     device = task.sam.device
     side = task.mask_size(stage)
     masks = torch.zeros(1, stage.objects, side, side, dtype=torch.bool)
@@ -97,15 +116,15 @@ def _time(task: PromptedTask | DistilledTask, stage: Stage) -> float:
         with torch.no_grad():
             image = task.sam.encode(preprocessed(task.sam, [pixels], stage.size))
     times = []
-    for _ in range(2):
+    for seed in range(1 + TIMED):
         started = time.perf_counter()
-        draws = Draws(task.recipe.seed, 1, stage.objects, slice(None), device)
+        draws = Draws(seed, 1, stage.objects, slice(None), device)
         loss, _ = task([image], targets, replace(stage, batch=1), draws)
         loss.backward()
         loss.item()  # waits for the device
         times.append(time.perf_counter() - started)
         task.zero_grad(set_to_none=True)
-    return min(times)
+    return sum(times[1:]) / TIMED  # the first makes ready
 
 
 def _duration(seconds: float) -> str:

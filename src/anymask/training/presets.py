@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import torch
 
 from ..errors import ConfigError
 from ..files import write_json
+from . import state as states
 from .config import Augmentation, Recipe, Stage
 from .distributed import Alone
 from .lora import Lora
@@ -19,6 +21,8 @@ from .memory import step_memory
 
 CHOSEN = ("accumulate", "checkpointing", "freeze", "cached", "lora")
 """keys of a recipe that a preset sets"""
+CGROUP = Path("/sys/fs/cgroup")
+"""where Linux tells of the limits of a container"""
 SHARE = 0.9
 """of the memory that a run may take"""
 
@@ -63,12 +67,12 @@ def fit(recipe: Recipe, memory: int, processes: int = 1) -> Preset:
 
 
 def fitted(recipe: Recipe, out: Path, device: str, processes: Alone) -> Recipe:
-    """A recipe fitted into the memory that it names; what was chosen stays when the run in `out` goes on.
+    """A recipe fitted into the memory that it names; what was chosen stays where `out` holds the state of a run.
 
     All processes call it; the main one chooses.
     """
     path = out / "fit.json"
-    if processes.is_main and not path.exists():
+    if processes.is_main and not (states.path_in(out).exists() and path.exists()):
         preset = fit(recipe, free_memory(recipe.memory, device), processes.count)
         chosen = {name: value for name, value in preset.recipe.to_dict().items() if name in CHOSEN}
         write_json(path, {"trains": preset.name, "bytes": preset.bytes, "recipe": chosen}, indent=2)
@@ -91,12 +95,17 @@ def free_memory(setting: str, device: str) -> int:
 
 
 def _free_of_system() -> int:
-    """What Linux says is available; elsewhere 8 GB."""
+    """What is available to each process of this machine, within the limit of its container."""
+    import psutil
+
+    free: int = psutil.virtual_memory().available
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
     except OSError:
-        return 8_000_000_000
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        limit = "max"
+    if limit != "max":
+        free = min(free, int(limit) - int(used))
+    return free // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def _candidates(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:

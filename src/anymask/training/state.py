@@ -47,10 +47,13 @@ def gather(task: nn.Module, optimizer: torch.optim.Optimizer) -> State:
 
 
 def restore(state: State, task: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Undo `gather`. All processes call it, each with the whole state."""
-    whole = StateDictOptions(full_state_dict=True)
-    set_model_state_dict(task, state["model"], options=whole)
-    set_optimizer_state_dict(task, optimizer, state["optimizer"], options=whole)
+    """Undo `gather`. All processes call it, each with the whole state.
+
+    The optimiser knows nothing of a weight that had no gradient yet, such as those of mask prompts without clicks.
+    """
+    set_model_state_dict(task, state["model"], options=StateDictOptions(full_state_dict=True))
+    known = StateDictOptions(full_state_dict=True, strict=False)
+    set_optimizer_state_dict(task, optimizer, state["optimizer"], options=known)
 
 
 def save(state: State, recipe: Recipe, out: Path) -> None:
@@ -68,6 +71,14 @@ def load(recipe: Recipe, out: Path) -> State | None:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); remove it to begin anew") from None
-    if state["recipe"] != identity(recipe):
-        raise ConfigError(f"{out}: holds the state of another recipe; name a new folder, or give the same recipe")
+    if differing := _differing(json.loads(state["recipe"]), json.loads(identity(recipe))):
+        raise ConfigError(
+            f"{out}: holds the state of another recipe, with {differing}; name a new folder, or give the same recipe"
+        )
     return state
+
+
+def _differing(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """What is another thing in two recipes, or nothing."""
+    keys = sorted(key for key in there.keys() | here.keys() if there.get(key) != here.get(key))
+    return ", ".join(f"{key} = {json.dumps(there.get(key))} and not {json.dumps(here.get(key))}" for key in keys)

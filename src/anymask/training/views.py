@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -29,6 +29,8 @@ MIN_CELLS = 12
 MOST_OF_IMAGE = 0.9
 """largest target, as a share of the view: masks over 90 % of the image are left out (appendix A)"""
 
+MOST_TRIES = 1000
+"""images that are drawn for one view, for many may have no object that is of use"""
 
 Seen = Tensor | ImageEmbedding
 """what a task sees of an image"""
@@ -62,6 +64,7 @@ class Views(Dataset[View | AnymaskError]):
         augmentation: how images are changed.
         length: number of views.
         seed: of the whole sequence.
+        even_sizes: whether objects of a rare size are drawn as often as those of a common one.
         unlabelled: whether images without annotations are of use; their targets are empty.
     """
 
@@ -74,9 +77,10 @@ class Views(Dataset[View | AnymaskError]):
         augmentation: Augmentation,
         length: int,
         seed: int,
+        even_sizes: bool = False,
         unlabelled: bool = False,
     ) -> None:
-        self.sources, self.unlabelled = sources, unlabelled
+        self.sources, self.even_sizes, self.unlabelled = sources, even_sizes, unlabelled
         self.size, self.mask_size, self.objects, self.length, self.seed = size, mask_size, objects, length, seed
         self.augmentation = augmentation
 
@@ -92,19 +96,37 @@ class Views(Dataset[View | AnymaskError]):
 
     def _draw(self, index: int) -> View:
         rng = np.random.default_rng([self.seed, index])
-        for _ in range(20):
-            sample = self.sources.draw(rng)
-            donor = self.sources.draw(rng) if rng.random() < self.augmentation.paste else None
+        source = self.sources.draw(rng)  # once, so that a source with much of no use keeps its share
+        for _ in range(MOST_TRIES):
+            sample, donor = _one_of(source, rng), None
+            if rng.random() < self.augmentation.paste:
+                donor = _one_of(self.sources.draw(rng), rng)
             view = self.make(sample, donor, rng)
+            for used in (sample, donor):
+                if used is not None:
+                    used.forget()  # records of millions of images would fill the memory
             if view is not None:
                 return view
-        raise DataError("20 images in a row hold no object that is large enough to train on; check the sources")
+        raise DataError(
+            f"{MOST_TRIES} images in a row, the last of them {sample.where}, hold no object that is large enough to "
+            f"train on: at least {MIN_CELLS} cells of a mask of {self.mask_size}×{self.mask_size}"
+        )
 
     def make(self, sample: Sample, donor: Sample | None, rng: np.random.Generator) -> View | None:
         """A view of an image; None where it is of no use."""
         if not sample.annotations:
             return self._make_unlabelled(sample, rng) if self.unlabelled else None
-        return make_view(sample, self.size, self.mask_size, self.objects, self.augmentation, rng, donor)
+        masks = self.draw_masks(sample, rng)
+        return make_view(sample, masks, self.size, self.mask_size, self.objects, self.augmentation, rng, donor)
+
+    def draw_masks(self, sample: Sample, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
+        """H×W masks of some of an image's objects: twice as many as are asked for, since some may be too small."""
+        annotations = sample.annotations
+        if self.even_sizes:
+            order = draw_evenly([sample.area(annotation) for annotation in annotations], rng)
+        else:
+            order = rng.permutation(len(annotations))
+        return [sample.counted(annotations[i]) for i in order[: 2 * self.objects]]
 
     def _make_unlabelled(self, sample: Sample, rng: np.random.Generator) -> View:
         image = sample.image()
@@ -118,6 +140,7 @@ class Views(Dataset[View | AnymaskError]):
 
 def make_view(
     sample: Sample,
+    masks: list[NDArray[np.bool_]],
     size: int,
     mask_size: int,
     objects: int,
@@ -125,25 +148,17 @@ def make_view(
     rng: np.random.Generator,
     donor: Sample | None = None,
 ) -> View | None:
-    """Draw a view of one image; None where no object in it is large enough.
+    """A view of one image and its H×W masks; None where no object in it is large enough.
 
     `donor` gives an object that is pasted onto the image.
     """
-    masks = draw_masks(sample, objects, rng)
     image = sample.image()
     if donor is not None and donor.annotations:
-        chosen = donor.annotations[draw_objects([donor.area(a) for a in donor.annotations], rng)[0]]
+        chosen = donor.annotations[draw_evenly([donor.area(a) for a in donor.annotations], rng)[0]]
         image, masks = paste(image, masks, *cut_out(donor.image(), donor.mask(chosen)), rng)
     frame, mirrored = draw_crop(masks[0], size, augmentation, rng)
     targets = make_targets(masks, frame, mirrored, size, mask_size, objects)
     return View(make_pixels(image, frame, mirrored, augmentation.colour, rng), *targets) if targets else None
-
-
-def draw_masks(sample: Sample, objects: int, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
-    """H×W masks of some of an image's objects, twice as many as are asked for where there are, some being too small."""
-    annotations = sample.annotations
-    order = draw_objects([sample.area(annotation) for annotation in annotations], rng)
-    return [sample.mask(annotations[i]) for i in order[: 2 * objects]]
 
 
 def draw_crop(
@@ -184,7 +199,11 @@ def _window(frame: ImageFrame) -> tuple[slice, slice]:
     return np.s_[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
 
 
-def draw_objects(areas: list[int], rng: np.random.Generator) -> NDArray[np.int64]:
+def _one_of(samples: Sequence[Sample], rng: np.random.Generator) -> Sample:
+    return samples[int(rng.integers(len(samples)))]
+
+
+def draw_evenly(areas: list[int], rng: np.random.Generator) -> NDArray[np.int64]:
     """A random order of objects in which no size comes before another, however many objects have it.
 
     Sizes are octaves of an object's side. Objects of a rare size are drawn as often as those of a common one.

@@ -129,7 +129,7 @@ def test_folders_that_are_wrong_are_named(folder):
         open_instance_png(folder / "maps", folder / "images", image_ending="_rgb.png")
     with pytest.raises(DataError, match=r"maps: holds no files of masks named like c\* that end in \.png"):
         open_instance_png(folder / "maps", folder / "images", only=["c*"])
-    with pytest.raises(DataError, match=r"--option names: expected ids with a name each"):
+    with pytest.raises(DataError, match=r"option names: expected ids with a name each"):
         open_instance_png(folder / "maps", folder / "images", names={"cup": 1})
 
 
@@ -184,9 +184,7 @@ def test_files_of_objects_that_are_wrong_are_named(tmp_path):
     write_map(tmp_path / "a_1.png", [RING[:20]], (255,))
     with pytest.raises(DataError, match=r"a_1\.png: is 36×20 pixels .*, its image .*a\.jpg is 36×24"):
         _ = open_object_png(tmp_path)[0].record
-    with pytest.raises(
-        DataError, match=r"--option mask_pattern='\{name\}\.png': expected only \{folder\} and \{stem\}"
-    ):
+    with pytest.raises(DataError, match=r"option mask_pattern='\{name\}\.png': expected only \{folder\} and \{stem\}"):
         open_object_png(tmp_path, mask_pattern="{name}.png")
-    with pytest.raises(DataError, match=r"--option image_pattern=/\*\.jpg: expected a pattern relative"):
+    with pytest.raises(DataError, match=r"option image_pattern=/\*\.jpg: expected a pattern relative"):
         open_object_png(tmp_path, image_pattern="/*.jpg")

@@ -100,7 +100,7 @@ def test_a_folder_that_is_divided(tmp_path, place):
 def test_a_part_that_is_not_there(tmp_path):
     for split in ("train", "val"):
         write(tmp_path / "labels" / split / "a.txt", LINES)
-    with pytest.raises(DataError, match=r"--option split=test: .*labels is divided into train, val; name one"):
+    with pytest.raises(DataError, match=r"option split=test: .*labels is divided into train, val; name one"):
         open_yolo(tmp_path, split="test")
 
 

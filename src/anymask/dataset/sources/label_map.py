@@ -39,7 +39,7 @@ class Labels:
         try:  # JSON and TOML have no keys but text
             object.__setattr__(self, "names", {int(label): name for label, name in self.names.items()})
         except (AttributeError, TypeError, ValueError):
-            raise DataError(f"--option names: expected ids with a name each, got {self.names!r:.60}") from None
+            raise DataError(f"option names: expected ids with a name each, got {self.names!r:.60}") from None
 
     def annotations(self, labels: LabelMap) -> list[Record]:
         """A record for each object of the map, with its id there as `label`."""

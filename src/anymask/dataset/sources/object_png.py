@@ -40,7 +40,7 @@ def open_object_png(
     folder, masks = Path(images or path), Path(path)
     for name, pattern in (("image", image_pattern), ("mask", mask_pattern)):
         if Path(pattern).is_absolute():
-            raise DataError(f"--option {name}_pattern={pattern}: expected a pattern relative to the folder")
+            raise DataError(f"option {name}_pattern={pattern}: expected a pattern relative to the folder")
     files = sorted(file for file in folder.glob(image_pattern) if is_image(file)) if folder.is_dir() else []
     if not files:
         raise DataError(f"{folder}: holds no images named {image_pattern}; expected those that the masks belong to")
@@ -48,7 +48,7 @@ def open_object_png(
         patterns = [_pattern(mask_pattern, file.relative_to(folder)) for file in files]
     except (KeyError, IndexError, ValueError):
         raise DataError(
-            f"--option mask_pattern={mask_pattern!r}: expected only {{folder}} and {{stem}} in braces"
+            f"option mask_pattern={mask_pattern!r}: expected only {{folder}} and {{stem}} in braces"
         ) from None
     names = sample_names([file.relative_to(folder) for file in files], folder)
     return [

@@ -96,7 +96,7 @@ def _of_folder(path: Path, split: str) -> Path:
     if not parts:
         return labels
     if split not in parts:
-        raise DataError(f"--option split={split}: {labels} is divided into {', '.join(parts)}; name one of these")
+        raise DataError(f"option split={split}: {labels} is divided into {', '.join(parts)}; name one of these")
     return labels / split
 
 
@@ -106,7 +106,7 @@ def _of_yaml(file: Path, content: Mapping[str, Any], split: str) -> list[Path]:
     listed: list[Any] = named if isinstance(named, list) else [named]
     if not listed or not all(isinstance(place, str) and place for place in listed):
         there = ", ".join(key for key in SPLITS if content.get(key)) or "none"
-        raise DataError(f"{file}: names no folder of images for the split {split!r}; it has {there} (--option split)")
+        raise DataError(f"{file}: names no folder of images for the split {split!r}; it has {there} (option split)")
     root = file.parent / str(content.get("path") or "")
     root = root if root.is_dir() else file.parent  # it names where the set lay when it was made
     return [_place(file, root, place) for place in listed]
