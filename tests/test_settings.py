@@ -85,7 +85,7 @@ def test_field_names():
         ("true", True),
         ("[1, 2]", [1, 2]),
         ('"3"', "3"),
-        ("lite0", "lite0"),
+        ("lite2", "lite2"),
         ("runs/a b.pth", "runs/a b.pth"),
         ("", ""),
     ],

@@ -51,7 +51,7 @@ def test_a_source_is_a_share_a_path_or_a_table(tmp_path):
 def test_changes_and_wrong_keys(tmp_path):
     path = tmp_path / "r.toml"
     path.write_text('model = "nano"\n[sources]\na = 1.0\n[[stages]]\nsize = 64\nsteps = 1\nbatch = 1\nobjects = 1\n')
-    assert read_recipe(path, ["lr=1e-5", "sources.b=2.0", "start=lite0"]).sources == {
+    assert read_recipe(path, ["lr=1e-5", "sources.b=2.0", "start=lite2"]).sources == {
         "a": Source(1.0),
         "b": Source(2.0),
     }

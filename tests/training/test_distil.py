@@ -97,7 +97,7 @@ def test_a_student_comes_to_embed_and_to_answer_as_its_teacher(shapes, distillin
     samples = Sources(shapes, recipe.sources).samples["shapes"]
     before, after = (agreement(one, open_model(teacher), samples) for one in (model(recipe.model, 0), student))
     assert after[0] < before[0] / 4
-    assert after[1] > before[1] + 0.2
+    assert after[1] > before[1] + 0.1
 
 
 def test_masks_through_the_frozen_decoder_teach_the_embedding(shapes, distilling, teacher):
@@ -185,8 +185,8 @@ def test_finer_features_count_where_both_have_them():
 def test_a_student_with_the_teachers_embedding_answers_as_the_teacher(name):
     teacher, student = model(name, 1), model("test_tiny_light", 2)
     left = take_decoder(student, teacher)
-    drawn = {key for key in student.state_dict() if key.startswith("prompt_encoder.drawn.")}
-    assert set(left) == (drawn if name == "test_tiny" else set())
+    own = {key for key in student.state_dict() if key.startswith(("prompt_encoder.drawn.", "mask_decoder.mixing."))}
+    assert set(left) == (own if name == "test_tiny" else set())
     pixels = torch.rand(1, 3, 64, 64)
     fine = student.encode(pixels).fine
     embedding = ImageEmbedding(torch.randn(1, 16, 8, 8), fine)

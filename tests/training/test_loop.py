@@ -170,6 +170,8 @@ def test_a_step_in_parts_is_the_step_as_a_whole(shapes, recipe, tmp_path):
     kept = train(dataclasses.replace(recipe, checkpointing=True), shapes, tmp_path / "kept")
     for other in (parts, kept):
         for name, value in weights(whole).items():
+            if name.endswith("k_proj.bias"):
+                continue  # changes nothing in attention: its gradient is noise, which AdamW brings to full size
             torch.testing.assert_close(weights(other)[name], value, atol=1e-4, rtol=1e-3, msg=name)
     a, b = (figures(tmp_path / name / "log.csv") for name in ("whole", "parts"))
     for x, y in zip(a, b, strict=True):
@@ -294,7 +296,7 @@ def test_bad_data_in_a_worker_is_told_in_a_line(shapes, recipe, tmp_path):
 
 def test_what_does_not_fit_the_model_is_told(shapes, recipe, tmp_path):
     for changes, message in (
-        ({"model": "test_tiny", "start": "lite0"}, "light encoder"),
+        ({"model": "test_tiny", "start": "lite2"}, "light encoder"),
         ({"start_encoder": "mae.pth"}, "ViT encoder"),
         ({"drop_path": 0.5}, "drop_path"),
         ({"freeze": ("encoder",)}, "encoder"),

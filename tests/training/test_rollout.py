@@ -10,7 +10,7 @@ import torch
 from anymask.model.registry import MODELS
 from anymask.model.sam import Sam
 from anymask.task.prompts import Label
-from anymask.training.config import Prompting
+from anymask.training.config import Prompting, Stage
 from anymask.training.rollout import Draws, Targets, rollout
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def play(targets):
             return answer
 
         draws = Draws(seed, 2, 40, slice(None), CPU)
-        losses = list(rollout(decode, embedding, targets, 64, Prompting(**settings), draws))
+        losses = list(rollout(decode, embedding, targets, Stage(64, 1, 1, 1), Prompting(**settings), draws))
         return seen, losses
 
     return run

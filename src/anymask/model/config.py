@@ -41,29 +41,31 @@ class ViTConfig:
 Stage = tuple[int, int, int, int, int]
 """expansion, channels, repeats, stride, kernel of a stage of inverted residual blocks"""
 
-LITE0: tuple[Stage, ...] = (
+LITE2: tuple[Stage, ...] = (
     (1, 16, 1, 1, 3),
-    (6, 24, 2, 2, 3),
-    (6, 40, 2, 2, 5),
-    (6, 80, 3, 2, 3),
-    (6, 112, 3, 1, 5),
-    (6, 192, 4, 2, 5),
-    (6, 320, 1, 1, 3),
+    (6, 24, 3, 2, 3),
+    (6, 48, 3, 2, 5),
+    (6, 88, 4, 2, 3),
+    (6, 120, 4, 1, 5),
+    (6, 208, 5, 2, 5),
+    (6, 352, 1, 1, 3),
 )
 
 
 @dataclass(frozen=True)
 class LightConfig:
-    """EfficientNet-Lite with a small feature pyramid: an embedding at stride 8, finer features at 4 and 2."""
+    """EfficientNet-Lite with a feature pyramid: an embedding at stride 8, finer features at 4 and 2."""
 
     size: int = 512
     """side of the model frame, in pixels"""
     stem: int = 32
     """channels of the first convolution"""
-    stages: tuple[Stage, ...] = LITE0
+    stages: tuple[Stage, ...] = LITE2
     """expansion, channels, repeats, stride and kernel of each stage"""
-    pyramid: int = 128
+    pyramid: int = 160
     """channels of the feature pyramid"""
+    mixers: tuple[int, int, int] = (3, 2, 2)
+    """residual blocks of the pyramid at stride 32, 16 and 8"""
 
     @property
     def stride(self) -> int:
@@ -93,6 +95,8 @@ class SamConfig:
     """hidden width of the IoU head"""
     draw_prompts: bool = False
     """also draw clicks, box and mask as maps into the dense prompt embedding"""
+    mix_prompts: int = 0
+    """channels of the convolutions that mix image and dense prompt before the decoder's attention; 0 for none"""
     pad_black: bool = False
     """pad images with black before they are normalised, rather than with the mean colour after"""
     pixel_mean: tuple[float, float, float] = field(default=(123.675, 116.28, 103.53))

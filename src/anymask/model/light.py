@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import LightConfig, Stage
-from .layers import LayerNorm2d
+from .layers import LayerNorm2d, Mixer, double
 
 
 class LightEncoder(nn.Module):
@@ -26,9 +26,9 @@ class LightEncoder(nn.Module):
         self.lateral32 = nn.Conv2d(stride32, width, 1)
         self.lateral16 = nn.Conv2d(stride16, width, 1)
         self.lateral8 = nn.Conv2d(stride8, width, 1)
-        self.mix32 = nn.Sequential(Mixer(width), Mixer(width))
-        self.mix16 = Mixer(width)
-        self.mix8 = Mixer(width)
+        self.mix32, self.mix16, self.mix8 = (
+            nn.Sequential(*(Mixer(width) for _ in range(count))) for count in config.mixers
+        )
         self.neck = nn.Sequential(nn.Conv2d(width, dim, 1, bias=False), LayerNorm2d(dim))
         self.fine4 = nn.Sequential(nn.Conv2d(stride4, dim // 4, 1), LayerNorm2d(dim // 4))
         self.fine2 = nn.Sequential(nn.Conv2d(stride2, dim // 8, 1), LayerNorm2d(dim // 8))
@@ -40,23 +40,9 @@ class LightEncoder(nn.Module):
         """The embedding, and the finer features B×(dim/4)×(S/4)² and B×(dim/8)×(S/2)²."""
         at2, at4, at8, at16, at32 = self.backbone(x)
         y = self.mix32(self.lateral32(at32))
-        y = self.mix16(self.lateral16(at16) + _double(y))
-        y = self.mix8(self.lateral8(at8) + _double(y))
+        y = self.mix16(self.lateral16(at16) + double(y))
+        y = self.mix8(self.lateral8(at8) + double(y))
         return self.neck(y), (self.fine4(at4), self.fine2(at2))
-
-
-class Mixer(nn.Module):
-    """A residual block: wide depthwise convolution, then a two-layer MLP on each cell (Liu et al. 2022)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.spatial = nn.Conv2d(width, width, 7, padding=3, groups=width)
-        self.norm = LayerNorm2d(width)
-        self.expand = nn.Conv2d(width, 2 * width, 1)
-        self.project = nn.Conv2d(2 * width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.project(F.gelu(self.expand(self.norm(self.spatial(x)))))
 
 
 class Backbone(nn.Module):
@@ -118,7 +104,3 @@ class SameConv2d(nn.Conv2d):
         if self._pads[0] == self._pads[1]:
             return F.conv2d(x, self.weight, self.bias, padding=self._pads[0], groups=self.groups)
         return F.conv2d(F.pad(x, self._pads), self.weight, self.bias, stride=self.stride, groups=self.groups)
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")

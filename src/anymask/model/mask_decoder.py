@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layers import LayerNorm2d
+from .prompt_mixing import PromptMixing
 from .two_way import TwoWayTransformer
 
 Upscaling = tuple[nn.ConvTranspose2d, LayerNorm2d, nn.GELU, nn.ConvTranspose2d, nn.GELU]
@@ -22,7 +23,14 @@ class MaskDecoder(nn.Module):
     """
 
     def __init__(
-        self, dim: int = 256, heads: int = 8, mlp: int = 2048, depth: int = 2, iou_hidden: int = 256, masks: int = 3
+        self,
+        dim: int = 256,
+        heads: int = 8,
+        mlp: int = 2048,
+        depth: int = 2,
+        iou_hidden: int = 256,
+        masks: int = 3,
+        mix: int = 0,
     ) -> None:
         super().__init__()
         self.transformer = TwoWayTransformer(depth, dim, heads, mlp)
@@ -40,6 +48,7 @@ class MaskDecoder(nn.Module):
             MLP(dim, dim, dim // 8, depth=3) for _ in range(self.num_mask_tokens)
         )
         self.iou_prediction_head = MLP(dim, iou_hidden, self.num_mask_tokens, depth=3)
+        self.mixing = PromptMixing(dim, mix) if mix else None
 
     def forward(
         self,
@@ -86,6 +95,8 @@ class MaskDecoder(nn.Module):
             present = torch.cat([present.new_ones(count, out.shape[1]), present], dim=1)
 
         image = image_embeddings.repeat_interleave(repeats, dim=0) + dense_prompt_embeddings  # BN×C×h×w
+        if self.mixing is not None:
+            image = self.mixing(image)
         updated, image_out = self.transformer(image, image_pe.to(image.dtype), tokens, present)
 
         mask_tokens = updated[:, 1 : 1 + self.num_mask_tokens]  # BN×4×C

@@ -56,7 +56,9 @@ class Sam(nn.Module):
         self.prompt_encoder = PromptEncoder(
             config.dim, config.grid, config.encoder.size, config.mask_channels, config.draw_prompts
         )
-        self.mask_decoder = MaskDecoder(config.dim, config.heads, config.mlp, config.depth, config.iou_hidden)
+        self.mask_decoder = MaskDecoder(
+            config.dim, config.heads, config.mlp, config.depth, config.iou_hidden, mix=config.mix_prompts
+        )
         self.register_buffer("pixel_mean", torch.tensor(config.pixel_mean)[:, None, None], persistent=False)
         self.register_buffer("pixel_std", torch.tensor(config.pixel_std)[:, None, None], persistent=False)
         self.weights_hash = ""

@@ -50,6 +50,8 @@ class Stage:
     """objects per image"""
     spread: float = 0.0
     """share of an ambiguous prompt's loss that all three masks bear alike, and not the best one alone"""
+    iou_weight: float = 1.0
+    """weight of the predicted IoU's error beside the mask's loss"""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -176,8 +178,8 @@ class Recipe:
     images: int = 0
     """most images that each source gives, drawn by the seed; 0 for all"""
     start: str = ""
-    """a checkpoint's path, the name of a model inside the package, "lite0" or "lite2" for ImageNet weights in a light
-    encoder, or empty for random weights"""
+    """a checkpoint's path, the name of a model inside the package, "lite2" for ImageNet weights in a light encoder,
+    or empty for random weights"""
     start_encoder: str = ""
     """path of MAE weights for a ViT encoder, which the paper starts from"""
     freeze: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from .task import FIGURES, PromptedTask, autocast, preprocessed
 
 MIN_CELLS = 12
 """smallest mask of the teacher that is learned from where another one is there, in cells of the low-resolution mask"""
-OWN = ("prompt_encoder.drawn.",)
+OWN = ("prompt_encoder.drawn.", "mask_decoder.mixing.")
 """names of weights that a light model's decoder has beside those of the paper's, and which begin by changing nothing"""
 MOST_OF_IMAGE = 0.9
 """largest such mask, as a share of the image"""
@@ -227,7 +227,7 @@ def take_decoder(student: Sam, teacher: Sam) -> list[str]:
     """Copy a teacher's prompt encoder and mask decoder as far as they fit, so that a student answers prompts with them.
 
     What a light student adds to the decoder's input, and the teacher does not, is put to nothing by its last layer:
-    finer features and drawn prompts. Both may still be trained from there.
+    finer features, drawn prompts and what mixes prompts into the image. All may still be trained from there.
 
     Returns:
         The names of the student's weights that the teacher has none for, or of another shape; they are not copied.
@@ -246,6 +246,8 @@ def take_decoder(student: Sam, teacher: Sam) -> list[str]:
     unused = [] if _is_fine(teacher) else [module[-1] for module in _fine(student)]
     if student.prompt_encoder.drawn is not None and teacher.prompt_encoder.drawn is None:
         unused.append(student.prompt_encoder.drawn.embed[-1])
+    if student.mask_decoder.mixing is not None and teacher.mask_decoder.mixing is None:
+        unused.append(student.mask_decoder.mixing.restore)
     for layer in unused:
         for parameter in layer.parameters():
             parameter.zero_()

@@ -35,7 +35,13 @@ def mask_iou(logits: Tensor, target: Tensor, threshold: float = 0.0) -> Tensor:
 
 
 def sam_loss(
-    logits: Tensor, iou: Tensor, target: Tensor, multi: Tensor, single: Tensor, spread: float = 0.0
+    logits: Tensor,
+    iou: Tensor,
+    target: Tensor,
+    multi: Tensor,
+    single: Tensor,
+    spread: float = 0.0,
+    iou_weight: float = 1.0,
 ) -> dict[str, Tensor]:
     """Loss of one round of prompts.
 
@@ -43,10 +49,12 @@ def sam_loss(
         logits: B×N×4×H×W, the mask for unambiguous prompts first.
         iou: B×N×4 predicted IoU.
         target: B×N×H×W bool.
-        multi: B×N float, weight of the least loss among the three masks (ambiguous prompts).
-        single: B×N float, weight of the loss of the first mask.
+        multi: B×N float, weight of the least loss among the three masks, and of their predicted IoU (ambiguous
+            prompts).
+        single: B×N float, weight of the losses of the first mask.
         spread: share of an ambiguous prompt's loss that all three masks bear alike. With 0, the paper's rule, a mask
             that is never the best gets no gradient, and where data has few nested objects one mask takes all.
+        iou_weight: of the squared error of the predicted IoU; 1 in the paper.
 
     Returns:
         `loss`, and for the log `mask`, `iou_error` and `iou` (true, of the mask that answers), all scalars.
@@ -56,7 +64,13 @@ def sam_loss(
     ambiguous = (1 - spread) * per_mask[..., 1:].amin(-1) + spread * per_mask[..., 1:].mean(-1)
     mask = (multi * ambiguous + single * per_mask[..., 0]).mean()
     actual = mask_iou(logits, truth)  # B×N×4
-    iou_error = F.mse_loss(iou, actual)
+    errors = (iou - actual) ** 2
+    iou_error = (multi * errors[..., 1:].mean(-1) + single * errors[..., 0]).mean()
     best = actual[..., 1:].gather(-1, iou[..., 1:].argmax(-1, keepdim=True))[..., 0]
     answer = torch.where(multi > 0, best, actual[..., 0]).mean()
-    return {"loss": mask + iou_error, "mask": mask.detach(), "iou_error": iou_error.detach(), "iou": answer}
+    return {
+        "loss": mask + iou_weight * iou_error,
+        "mask": mask.detach(),
+        "iou_error": iou_error.detach(),
+        "iou": answer,
+    }

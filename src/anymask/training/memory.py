@@ -46,8 +46,9 @@ def step_memory(recipe: Recipe, stage: Stage) -> Memory:
     """The memory of a step of a stage.
 
     The step's modules run on PyTorch's fake tensors, which have shapes and no numbers, as on a CPU: a GPU keeps less
-    for attention in bfloat16.
+    for attention in bfloat16. Nor are they compiled, which may keep less.
     """
+    recipe = replace(recipe, compile=False)
     with FakeTensorMode():
         sam = start_model(recipe, filled=False).train()
         task = PromptedTask(sam, recipe)
@@ -146,7 +147,7 @@ def _round(task: PromptedTask, embedding: ImageEmbedding, stage: Stage) -> Tenso
     )
     target, weight = torch.empty(*shape, side, side, dtype=torch.bool), torch.empty(*shape)
     logits, iou = task.kept(embedding, prompts)
-    return sam_loss(logits, iou, target, weight, weight, stage.spread)["loss"]
+    return sam_loss(logits, iou, target, weight, weight, stage.spread, stage.iou_weight)["loss"]
 
 
 def _bytes(value: Tensor) -> int:

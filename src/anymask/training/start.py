@@ -46,10 +46,10 @@ def make_task(sam: Sam, recipe: Recipe, device: torch.device) -> PromptedTask | 
 
 
 def _fill(sam: Sam, recipe: Recipe) -> None:
-    if recipe.start in ("lite0", "lite2"):
+    if recipe.start == "lite2":
         if not isinstance(sam.image_encoder, LightEncoder):
             raise ConfigError(f"start: {recipe.start} fits a light encoder, which {recipe.model} has not")
-        load_imagenet(sam.image_encoder.backbone, recipe.start)
+        load_imagenet(sam.image_encoder.backbone)
     elif recipe.start in MODELS and MODELS[recipe.start].packaged:
         load_weights(sam, packaged_path(recipe.start))
     elif recipe.start:

@@ -57,7 +57,7 @@ class PromptedTask(nn.Module):
 
     def decode(self, embedding: ImageEmbedding, targets: Targets, stage: Stage, draws: Draws) -> tuple[Tensor, Tensor]:
         """As `forward`, from the embedding."""
-        rounds = list(rollout(self.kept, embedding, targets, stage.size, self.recipe.prompting, draws, stage.spread))
+        rounds = list(rollout(self.kept, embedding, targets, stage, self.recipe.prompting, draws))
         loss = torch.stack([figures["loss"] for figures in rounds]).mean()
         first, last = rounds[0], rounds[-1]
         return loss, torch.stack([loss.detach(), first["iou"], last["iou"], first["iou_error"]])
