@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,9 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers get that of the process that starts them
+    os.environ["ANYMASK_CACHE"] = tempfile.mkdtemp(prefix="anymask-tests-")
+    atexit.register(shutil.rmtree, os.environ["ANYMASK_CACHE"], ignore_errors=True)
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; threads on top would only wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
     torch.set_num_threads(1)

@@ -29,19 +29,20 @@ class Drawn:
     """A predictor whose model answers each point with the same three masks, in an image of its own size."""
 
     def __init__(self, masks, ious, inside=10.0, outside=-10.0, mask_threshold=0.0, shape=SHAPE):
-        self.logits = torch.stack([torch.where(torch.as_tensor(mask), inside, outside) for mask in masks])
+        self.logits = torch.stack([torch.where(torch.as_tensor(mask), inside, outside).float() for mask in masks])
         self.ious = torch.tensor(ious)
-        self.model = SimpleNamespace(device="cpu", mask_threshold=mask_threshold, decode_parts=self.decode_parts)
+        self.model = SimpleNamespace(mask_threshold=mask_threshold)
+        self.device, self.runtime = "cpu", self
         self.frame = ImageFrame(*shape, 64)
         self.embedding, self.asked = "features", []
 
     def set_pixels(self, pixels):
         assert pixels.shape[:2] == self.frame.shape
 
-    def decode_parts(self, embedding, points, boxes, masks, multimask_output):
-        coords, labels = points
-        assert embedding == "features" and boxes is masks is None and multimask_output
-        assert (labels == 1).all() and coords.shape == (len(labels), 1, 2)
+    def decode(self, embedding, prompts):
+        coords, labels = prompts.coords[0], prompts.labels[0]
+        assert embedding == "features" and prompts.masks is None
+        assert (labels == torch.tensor([1, -1])).all(), "a click and nothing else"
         self.asked.append(coords[:, 0].numpy())
         return self.logits.expand(len(coords), *self.logits.shape), self.ious.expand(len(coords), 3)
 
@@ -88,10 +89,9 @@ def test_masks_that_are_duplicates_are_dropped(points):
     assert without[outline(RIGHT)].any()
 
 
-def test_each_point_of_the_grid_is_asked_once_in_parts():
+def test_each_point_of_the_grid_is_asked_once():
     drawn = Drawn([LEFT, RIGHT, NOTHING], [0.9, 0.8, 0.7], shape=(20, 32))  # half as large as in the model frame
     ModelEdges(drawn, 9, 0.7).edges(np.zeros((20, 32, 3), np.uint8))
-    assert len(drawn.asked) > 1
     np.testing.assert_allclose(np.concatenate(drawn.asked), point_grid(9) * [64, 40])
 
 

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
-import torch
 from PIL import Image
 
 from anymask.dataset.sample import Sample
@@ -55,7 +54,7 @@ def samples(tmp_path):
 
 @pytest.fixture()
 def subjects(monkeypatch):
-    monkeypatch.setattr("anymask.evaluation.experiment.SamPredictor", lambda sam: SimpleNamespace(model=sam))
+    monkeypatch.setattr("anymask.evaluation.experiment.SamPredictor", lambda sam, *how: SimpleNamespace(model=sam))
     sam = SimpleNamespace(quality=2.0, weights_hash="abc")
     return [model_subject("nano", Quality(), lambda: sam), *baseline_subjects(Quality())]
 
@@ -161,20 +160,25 @@ def test_a_library_that_nothing_needs_may_be_missing(samples, subjects, tmp_path
     assert measure(Quality(), subjects[:2], samples, "d", tmp_path).models == ["nano"]
 
 
-def test_bfloat16_is_noted_and_asked_for(samples, tmp_path, monkeypatch):
-    seen = []
-
-    class Watching(Quality):
-        def evaluate(self, subject, image):
-            seen.append(torch.is_autocast_enabled("cpu"))
-            return super().evaluate(subject, image)
-
-    for name, device in (("low", "cpu"), ("full", None)):
-        measure(Watching(), [Subject(name, lambda on=device: Opened(1.0, "w", on))], samples, "d", tmp_path)
-    assert seen == [True] * 3 + [False] * 3
+def test_bfloat16_is_noted(samples, tmp_path, monkeypatch):
+    for name, bf16 in (("low", True), ("full", False)):
+        measure(Quality(), [Subject(name, lambda on=bf16: Opened(1.0, "w", on))], samples, "d", tmp_path)
     first = [
         json.loads((tmp_path / f"{name}.jsonl").read_text().splitlines()[0])["settings"] for name in ("low", "full")
     ]
     assert first[0]["bf16"] is True and "bf16" not in first[1]
     with pytest.raises(OutputError, match="bf16"):
-        measure(Watching(), [Subject("low", lambda: Opened(1.0, "w"))], samples, "d", tmp_path)
+        measure(Quality(), [Subject("low", lambda: Opened(1.0, "w"))], samples, "d", tmp_path)
+
+
+def test_bfloat16_is_the_fast_precision(monkeypatch):
+    asked = []
+
+    def predictor(sam, *how):
+        asked.append(how)
+        return SimpleNamespace(model=sam)
+
+    monkeypatch.setattr("anymask.evaluation.experiment.SamPredictor", predictor)
+    for bf16 in (True, False):
+        model_subject("nano", Quality(), lambda: SimpleNamespace(weights_hash="w", quality=1.0), bf16, "torch").open()
+    assert asked == [("torch", "fast"), ("torch", "exact")]

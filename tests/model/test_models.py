@@ -222,7 +222,7 @@ def test_upscaling_in_blocks_equals_the_plain_convolutions(with_fine: bool) -> N
     plain = torch.einsum("nchw,nmc->nmhw", x, weights)
 
     tokens = image.flatten(2).transpose(1, 2)
-    blocked = decoder._masks(tokens, weights, (h, w), (fine4, fine2) if with_fine else ())
+    blocked = decoder.upscale(tokens, weights, (h, w), (fine4, fine2) if with_fine else ())
     torch.testing.assert_close(blocked, plain, atol=1e-5, rtol=1e-5)
     if not with_fine:
         torch.testing.assert_close(x, decoder.output_upscaling(image))

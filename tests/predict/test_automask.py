@@ -11,10 +11,10 @@ from reference import amg, reference_sam, same_as, segment_anything
 from anymask.errors import ConfigError
 from anymask.model.registry import MODELS
 from anymask.model.sam import Sam
-from anymask.predict.automask import generator as generator_module
 from anymask.predict.automask.generator import SamAutomaticMaskGenerator
 from anymask.predict.automask.grid import crop_boxes, layer_grids
 from anymask.predict.automask.presets import PRESETS, preset_generator
+from anymask.runtime.torch_runtime import TorchRuntime
 from anymask.task import rle
 
 TINY = MODELS["test_tiny"].config
@@ -76,24 +76,28 @@ def test_output_modes_equal_the_reference(models, photo, mode):
         np.testing.assert_array_equal(coco.decode(found[0]["segmentation"]), rle.decode(expected[0]["segmentation"]))
 
 
-def test_chunks_do_not_change_the_masks(models, photo, monkeypatch):
+def test_batches_do_not_change_the_masks(models, photo):
     whole = SamAutomaticMaskGenerator(models[1], **LOOSE).candidates(photo)
-    monkeypatch.setattr(generator_module, "UPSAMPLED_AT_ONCE", 1)  # one mask at a time
-    assert SamAutomaticMaskGenerator(models[1], **LOOSE).candidates(photo) == whole
+    single = SamAutomaticMaskGenerator(models[1], **{**LOOSE, "points_per_batch": 1}).candidates(photo)
+    assert [c.mask for c in single] == [c.mask for c in whole]
 
 
-def test_full_size_masks_are_held_in_chunks_alone(models, photo, monkeypatch):
-    held = []
-    plain = SamAutomaticMaskGenerator._filter
+def test_points_without_a_confident_mask_are_not_upscaled(models, photo, monkeypatch):
+    upscaled, candidates = [], []
+    plain = TorchRuntime.upscale
 
-    def watched(self, logits, *arguments):
-        held.append(len(logits))
-        return plain(self, logits, *arguments)
+    def watched(self, cells, *arguments):
+        upscaled.append(len(cells))
+        return plain(self, cells, *arguments)
 
-    monkeypatch.setattr(SamAutomaticMaskGenerator, "_filter", watched)
-    monkeypatch.setattr(generator_module, "UPSAMPLED_AT_ONCE", 4 * 130 * 96)
-    SamAutomaticMaskGenerator(models[1], **{**LOOSE, "pred_iou_thresh": 0.0}).generate(photo)
-    assert max(held) == 4 and sum(held) == 3 * 36
+    monkeypatch.setattr(TorchRuntime, "upscale", watched)
+    generator = SamAutomaticMaskGenerator(models[1], **{**LOOSE, "stability_score_thresh": 0.0})
+    scores = [c.predicted_iou for c in generator.candidates(photo)]
+    generator.pred_iou_thresh = float(np.median(scores))
+    upscaled.clear()
+    candidates = generator.candidates(photo)
+    assert candidates and min(c.predicted_iou for c in candidates) > generator.pred_iou_thresh
+    assert 0 < sum(upscaled) < 36
 
 
 def test_progress_counts_the_points(models, photo):

@@ -101,3 +101,27 @@ GOOD = rle.encode(np.random.default_rng(0).random((20, 20)) < 0.5)
 def test_a_broken_record_is_refused(record: rle.RLE) -> None:
     with pytest.raises(DataError):
         rle.decode(record)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (2, 3), (4, 0)])
+@pytest.mark.parametrize("kind", ["noise", "full", "empty", "nothing", "one"])
+def test_part_of_a_mask_encodes_as_the_whole(kind, corner):
+    shape = (9, 8)
+    part = {
+        "noise": np.random.default_rng(0).random((5, 4)) > 0.5,
+        "full": np.ones((5, 4), bool),
+        "empty": np.zeros((5, 4), bool),
+        "nothing": np.zeros((0, 0), bool),
+        "one": np.eye(1, dtype=bool),
+    }[kind]
+    top, left = corner
+    whole = np.zeros(shape, bool)
+    whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+    assert rle.encode_part(part, top, left, shape) == rle.encode(whole)
+
+
+def test_columns_that_run_into_each_other_encode_as_one_run():
+    whole = np.zeros((5, 6), bool)
+    whole[:, 1:4] = True
+    assert rle.encode_part(whole[:, 1:4], 0, 1, whole.shape) == rle.encode(whole)
+    assert rle.encode_part(np.ones((5, 6), bool), 0, 0, (5, 6)) == rle.encode(np.ones((5, 6), bool))

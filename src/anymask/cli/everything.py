@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..errors import AnymaskError, ImageError, OutputError
+from ..runtime.names import Precision, RuntimeName
 from .models import load
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def everything(
     ] = "objects",
     model: Annotated[str, typer.Option(help="A model's name (anymask models list) or a weights file.")] = "nano",
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    runtime: Annotated[RuntimeName, typer.Option(help="What runs the model; auto takes the fastest.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="fast computes in bfloat16, where the chip does.")] = "exact",
     cutouts: Annotated[bool, typer.Option(help="Also a cut-out with alpha of each mask, in NAME_cutouts.")] = False,
     again: Annotated[bool, typer.Option(help="Do photos anew that were done with the same settings.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, a line an image.")] = False,
@@ -48,8 +51,9 @@ def everything(
     from ..predict.automask.presets import preset_generator
 
     sam = load(model, device)
-    generator = preset_generator(sam, preset, output_mode="coco_rle")
+    generator = preset_generator(sam, preset, output_mode="coco_rle", runtime=runtime, precision=precision)
     settings = {"model": sam.config.name, "weights": sam.weights_hash, "preset": preset, "cutouts": cutouts}
+    settings["precision"] = precision
     settings["options"] = generator.options
     folder = make_folder(out)
     failed: list[str] = []

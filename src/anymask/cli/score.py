@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from ..runtime.names import RuntimeName
 from . import human
 from .ablation import ablation
 from .evaluation import check_models, find_samples, print_outcome, watching, wide_console
@@ -50,6 +51,7 @@ class Common:
     bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16: faster, and figures differ a little.")] = (
         False
     )
+    runtime: Annotated[RuntimeName, typer.Option(help="What runs the model; auto takes the fastest.")] = "auto"
     format: Annotated[str, typer.Option(help="How the labels are written, where that is not plain to see.")] = "auto"
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images, where they do not lie beside the labels.")
@@ -235,7 +237,8 @@ def _evaluate(protocol: EvaluationProtocol, common: Common) -> None:
     options = dict(_key_and_value(option) for option in common.option or ())
     samples, name = find_samples(common.data, common.format, common.images, common.root, options, common.as_paper)
     subjects = [
-        model_subject(short_name(m), protocol, partial(load, m, common.device), common.bf16) for m in common.model
+        model_subject(short_name(m), protocol, partial(load, m, common.device), common.bf16, common.runtime)
+        for m in common.model
     ]
     subjects += baseline_subjects(protocol) if common.baselines else []
     check_subjects(protocol, subjects)

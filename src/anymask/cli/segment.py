@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from ..errors import PromptError
+from ..runtime.names import Precision, RuntimeName
 from .models import load
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def segment(
     all_masks: Annotated[bool, typer.Option("--all", help="Keep all three masks of a single click.")] = False,
     keep_parts: Annotated[bool, typer.Option(help="Keep stray components and holes.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    runtime: Annotated[RuntimeName, typer.Option(help="What runs the model; auto takes the fastest.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="fast computes in bfloat16, where the chip does.")] = "exact",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Cut one object out of a photo.
@@ -54,7 +57,7 @@ def segment(
     from ..task.prompts import Prompt
 
     pixels = read_image(image)
-    predictor = SamPredictor(load(model, device))
+    predictor = SamPredictor(load(model, device), runtime, precision)
     frame = predictor.model.frame(*pixels.shape[:2])
     earlier = None if mask is None else _read_mask(mask, predictor, pixels)
     labels = [1] * len(point) + [0] * len(neg)

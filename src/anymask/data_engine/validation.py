@@ -48,7 +48,7 @@ class Validator:
 
         Raises DataError where the images hold none.
         """
-        predictor = SamPredictor(sam)
+        predictor = SamPredictor(sam, runtime="torch")  # follows weights that are trained
         gallery = Gallery(step)
         found: list[dict[str, float]] = []
         each = -(-self.shown // max(1, len(samples)))

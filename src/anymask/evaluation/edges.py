@@ -17,12 +17,11 @@ from ..predict.automask.grid import point_grid
 from ..predict.predictor import SamPredictor
 from ..task import rle
 from ..task.boxes import mask_boxes, nms
+from ..task.prompts import PromptBatch
 from .edge_detectors import canny, mask_edges, sobel, suppress_non_maxima
 from .edge_matching import EdgeCounts, edge_row, person_row, summarise
 from .protocol import Baselines, Deferred, EvaluationProtocol, LabelledImage, Metric, Row
 
-PROMPTS_AT_ONCE = 4
-"""points that are decoded at a time; on a CPU more do not fit into its cache"""
 MASKS_AT_ONCE = 64
 """masks that are held at full size at a time"""
 
@@ -58,14 +57,13 @@ class ModelEdges:
 
     def _decode(self, width: int, height: int) -> tuple[Tensor, Tensor]:
         """Low-resolution logits N×h×w and predicted IoU N of all masks."""
-        model, frame = self.predictor.model, self.predictor.frame
-        coords = torch.as_tensor(frame.to_model(point_grid(self.points) * [width, height]), dtype=torch.float32)
-        parts = []
-        for points in coords.to(model.device)[:, None].split(PROMPTS_AT_ONCE):
-            labels = torch.ones(points.shape[:2], dtype=torch.int64, device=model.device)
-            parts.append(model.decode_parts(self.predictor.embedding, (points, labels), None, None, True))
-        logits, iou = (torch.cat(each).flatten(0, 1).float() for each in zip(*parts, strict=True))
-        return logits, iou
+        predictor = self.predictor
+        coords = torch.as_tensor(predictor.frame.to_model(point_grid(self.points) * [width, height]))
+        points = coords.float().to(predictor.device)[:, None]
+        labels = torch.ones(points.shape[:2], dtype=torch.int64, device=predictor.device)
+        prompts = PromptBatch.same_parts((points, labels), None, None)
+        logits, iou = predictor.runtime.decode(predictor.embedding, prompts)
+        return logits.flatten(0, 1), iou.flatten(0, 1)
 
     def _full_size(self, low_res: Tensor) -> Iterator[NDArray[np.float32]]:
         """Logits at full size, n×H×W at a time; the cut-off is 0."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from ..dataset.sample import Sample
 from ..errors import ConfigError
 from ..files import remove, write_json
 from ..model.sam import Sam
 from ..predict.predictor import SamPredictor
+from ..runtime.names import RuntimeName
 from .expected import Published, expected
 from .protocol import EvaluationProtocol, Metric
 from .run import run
@@ -35,12 +33,12 @@ class Opened(NamedTuple):
     Attributes:
         asked: a predictor or what else the protocol made of it, or a baseline.
         weights: the hash of a model's weights.
-        bf16_on: the kind of device that computes in bfloat16; None for float32.
+        bf16: whether it computes in bfloat16.
     """
 
     asked: Any
     weights: str | None = None
-    bf16_on: str | None = None
+    bf16: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,19 @@ class Subject:
     is_baseline: bool = False
 
 
-def model_subject(name: str, protocol: EvaluationProtocol, load: Callable[[], Sam], bf16: bool = False) -> Subject:
-    """A model as the subject of a protocol."""
+def model_subject(
+    name: str,
+    protocol: EvaluationProtocol,
+    load: Callable[[], Sam],
+    bf16: bool = False,
+    runtime: RuntimeName = "auto",
+) -> Subject:
+    """A model as the subject of a protocol, on a runtime."""
 
     def open_() -> Opened:
         sam = load()
-        return Opened(protocol.subject(SamPredictor(sam)), sam.weights_hash, sam.device.type if bf16 else None)
+        predictor = SamPredictor(sam, runtime, "fast" if bf16 else "exact")
+        return Opened(protocol.subject(predictor), sam.weights_hash, bf16)
 
     return Subject(name, open_)
 
@@ -177,11 +182,10 @@ def measure(
         path = folder / f"{subject.name}.jsonl"
         if again:
             remove(path)
-        asked, weights, bf16_on = subject.open()
-        settings = {"model": subject.name, "weights": weights} | ({"bf16": True} if bf16_on else {})
+        asked, weights, bf16 = subject.open()
+        settings = {"model": subject.name, "weights": weights} | ({"bf16": True} if bf16 else {})
         tell = partial(_tell, progress, subject.name, len(samples))
-        with torch.autocast(bf16_on, torch.bfloat16) if bf16_on else nullcontext():
-            rows = run(protocol, asked, samples, path, settings, tell, skip_empty)
+        rows = run(protocol, asked, samples, path, settings, tell, skip_empty)
         outcome.metrics[subject.name] = list(protocol.summarise(rows))
     names = dict.fromkeys(metric.name for metrics in outcome.metrics.values() for metric in metrics)
     outcome.published = {name: found for name in names if (found := expected(protocol.name, data, name))}

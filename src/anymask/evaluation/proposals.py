@@ -63,6 +63,7 @@ class Proposals(EvaluationProtocol):
                 pred_iou_thresh=0,
                 stability_score_thresh=0,
                 box_nms_thresh=self.nms,
+                runtime=predictor.runtime,
             )
         )
 

@@ -60,7 +60,7 @@ class DrawnPrompts(nn.Module):
             _discs(along_x, along_y, labels == Label.FOREGROUND),
             _discs(along_x, along_y, labels == Label.BACKGROUND),
             _filled_box(xs, ys, cells, labels),
-            torch.zeros(len(coords), h, w, device=coords.device) if masks is None else torch.tanh(masks[:, 0] / 4),
+            torch.zeros(coords.shape[0], h, w, device=coords.device) if masks is None else torch.tanh(masks[:, 0] / 4),
         ]
         return self.embed(torch.stack(maps, dim=1))
 
@@ -68,7 +68,7 @@ class DrawnPrompts(nn.Module):
 def _discs(along_x: Tensor, along_y: Tensor, chosen: Tensor) -> Tensor:
     """Soft discs of the chosen tokens, the strongest at each cell: N×H×W."""
     if not chosen.shape[1]:
-        return along_x.new_zeros(len(along_x), along_y.shape[-1], along_x.shape[-1])
+        return along_x.new_zeros(along_x.shape[0], along_y.shape[-1], along_x.shape[-1])
     discs = (along_y * chosen[..., None])[..., :, None] * along_x[..., None, :]  # N×T×H×W
     return discs.amax(dim=1)
 

@@ -88,26 +88,33 @@ class MaskDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """All four masks, (B·N)×4×4h×4w, and their predicted IoU, (B·N)×4; arguments as for `forward`."""
         count = sparse_prompt_embeddings.shape[0]
-        repeats = count // image_embeddings.shape[0]
-        out = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(count, -1, -1)
+        out = self.output_tokens(count)
         tokens = torch.cat([out, sparse_prompt_embeddings], dim=1)  # BN×(5+T)×C
         if present is not None:
             present = torch.cat([present.new_ones(count, out.shape[1]), present], dim=1)
-
-        image = image_embeddings.repeat_interleave(repeats, dim=0) + dense_prompt_embeddings  # BN×C×h×w
-        if self.mixing is not None:
-            image = self.mixing(image)
+        repeats = count // image_embeddings.shape[0]
+        image = self.prompted_image(image_embeddings.repeat_interleave(repeats, dim=0), dense_prompt_embeddings)
         updated, image_out = self.transformer(image, image_pe.to(image.dtype), tokens, present)
+        iou, weights = self.read_tokens(updated)
+        return self.upscale(image_out, weights, (image.shape[-2], image.shape[-1]), fine), iou
 
-        mask_tokens = updated[:, 1 : 1 + self.num_mask_tokens]  # BN×4×C
-        weights = torch.stack(
-            [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
-        )  # BN×4×(C/8)
-        masks = self._masks(image_out, weights, (image.shape[-2], image.shape[-1]), fine)
-        return masks, self.iou_prediction_head(updated[:, 0])
+    def output_tokens(self, count: int) -> Tensor:
+        """The tokens that the answers of N prompts are read from, before they have seen anything: N×5×C."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(count, -1, -1)
 
-    def _masks(self, image: Tensor, weights: Tensor, grid: tuple[int, int], fine: tuple[Tensor, ...]) -> Tensor:
-        """Upscale the embedding four times and weigh its channels into masks: BN×hw×C to BN×4×4h×4w.
+    def prompted_image(self, image: Tensor, dense: Tensor) -> Tensor:
+        """The image with the dense prompt in it, both N×C×h×w or, of one of them, 1×C×h×w."""
+        image = image + dense
+        return image if self.mixing is None else self.mixing(image)
+
+    def read_tokens(self, updated: Tensor) -> tuple[Tensor, Tensor]:
+        """Of tokens that have seen the image, N×T×C: predicted IoU N×4 and the masks' channel weights N×4×(C/8)."""
+        mask_tokens = updated[:, 1 : 1 + self.num_mask_tokens]  # N×4×C
+        weights = [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
+        return self.iou_prediction_head(updated[:, 0]), torch.stack(weights, dim=1)
+
+    def upscale(self, image: Tensor, weights: Tensor, grid: tuple[int, int], fine: tuple[Tensor, ...]) -> Tensor:
+        """Upscale the embedding four times and weigh its channels into masks: N×hw×C and N×M×(C/8) to N×M×4h×4w.
 
         A transposed convolution whose kernel is its stride maps each cell on its own to a block of 2×2 cells. So
         both run as matrix products on cells, channels last, and only the finished masks are put in rows and columns.
@@ -116,15 +123,15 @@ class MaskDecoder(nn.Module):
         up1, norm, act, up2, _ = cast(Upscaling, tuple(self.output_upscaling))
         x = _to_blocks(image, up1)  # BN×hw×4×(C/4)
         if fine:
-            x = x + _repeat(_in_blocks(fine[0], grid), len(x))
+            x = x + _repeat(_in_blocks(fine[0], grid), x.shape[0])
         x = act(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
         x = _to_blocks(x, up2).flatten(2, 3)  # BN×hw×16×(C/8)
         if fine:
-            x = x + _repeat(_in_blocks(fine[1], grid), len(x))
+            x = x + _repeat(_in_blocks(fine[1], grid), x.shape[0])
         x = act(x).flatten(1, 2) @ weights.transpose(1, 2)  # BN×16hw×4
         h, w = grid
         blocks = x.unflatten(1, (h, w, 2, 2, 2, 2))  # rows and columns of the cell, of its half, of its quarter
-        return blocks.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(len(x), -1, 4 * h, 4 * w)
+        return blocks.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(x.shape[0], -1, 4 * h, 4 * w)
 
 
 def _to_blocks(x: Tensor, up: nn.ConvTranspose2d) -> Tensor:
@@ -145,8 +152,8 @@ def _in_blocks(x: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _repeat(x: Tensor, count: int) -> Tensor:
-    """Repeat each image's map for the objects prompted in it."""
-    return x.repeat_interleave(count // len(x), dim=0)
+    """Repeat each image's map for the objects prompted in it; that of a single image is broadcast."""
+    return x if x.shape[0] == 1 else x.repeat_interleave(count // x.shape[0], dim=0)
 
 
 class MLP(nn.Module):

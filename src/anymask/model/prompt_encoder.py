@@ -87,20 +87,7 @@ class PromptEncoder(nn.Module):
             masks: N×1×H×W logits.
             grid: (h, w) of the embedding they belong to; the config's own by default.
         """
-        device = self.no_mask_embed.weight.device
-        count = next((len(t) for t in (points[0] if points else None, boxes, masks) if t is not None), 1)
-        coords = torch.zeros(count, 0, 2, device=device)
-        labels = torch.zeros(count, 0, dtype=torch.long, device=device)
-        if points is not None:
-            coords, labels = points[0], points[1].long()
-            if boxes is None:
-                coords = torch.cat([coords, coords.new_zeros(count, 1, 2)], dim=1)
-                labels = torch.cat([labels, labels.new_full((count, 1), Label.NOT_A_POINT)], dim=1)
-        if boxes is not None:
-            corners = labels.new_tensor([Label.BOX_TOP_LEFT, Label.BOX_BOTTOM_RIGHT]).expand(count, 2)
-            coords = torch.cat([coords, boxes.reshape(count, 2, 2)], dim=1)
-            labels = torch.cat([labels, corners], dim=1)
-        batch = PromptBatch(coords[None], labels[None], masks=None if masks is None else masks[None])
+        batch = PromptBatch.same_parts(points, boxes, masks, self.no_mask_embed.weight.device)
         sparse, dense, _ = self.embed(batch, grid)
         return sparse, dense
 

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from ..errors import ImageError, NoImageError, PromptError
 from ..model.sam import ImageEmbedding, Sam
+from ..runtime.choose import open_runtime
+from ..runtime.interface import Runtime
+from ..runtime.names import Precision, RuntimeName
 from ..task.frame import ImageFrame
 from ..task.image import read_image
 from ..task.prompts import Prompt, PromptBatch
@@ -31,10 +34,16 @@ class SamPredictor:
     """Embeds an image once and answers prompts on it.
 
     All coordinates are (x, y) in pixels of the original image, except in `predict_torch`.
+
+    Args:
+        sam_model: the model.
+        runtime: what runs it, see `open_runtime`.
+        precision: "exact" for the model's own numbers but for rounding, "fast" for bfloat16 where the chip has it.
     """
 
-    def __init__(self, sam_model: Sam) -> None:
+    def __init__(self, sam_model: Sam, runtime: RuntimeName | Runtime = "auto", precision: Precision = "exact") -> None:
         self.model = sam_model
+        self.runtime = open_runtime(sam_model, runtime, precision)
         self.transform = ResizeLongestSide(sam_model.config.encoder.size)
         self._embedding: ImageEmbedding | None = None
 
@@ -69,7 +78,7 @@ class SamPredictor:
 
     def _embed(self, pixels: Tensor, frame: ImageFrame) -> None:
         self.reset_image()
-        self._embedding = replace(self.model.encode(self.model.preprocess(pixels)), frames=(frame,))
+        self._embedding = replace(self.runtime.encode(self.model.preprocess(pixels)), frames=(frame,))
 
     def reset_image(self) -> None:
         """Forget the image."""
@@ -155,7 +164,7 @@ class SamPredictor:
         return masks.cpu().numpy(), iou[0].cpu().numpy(), low_res[0].cpu().numpy()
 
     def predict_many(
-        self, prompts: Sequence[Prompt], multimask_output: bool | None = None, batch: int = 64
+        self, prompts: Sequence[Prompt], multimask_output: bool | None = None, batch: int | None = None
     ) -> list[Prediction]:
         """Masks of many objects, each with any number of points and with or without box and mask.
 
@@ -170,8 +179,9 @@ class SamPredictor:
         results: dict[int, Prediction] = {}
         for multimask in (True, False):
             chosen = [i for i, flag in enumerate(three) if flag is multimask]
-            for start in range(0, len(chosen), batch):
-                part = chosen[start : start + batch]
+            size = min(batch or self.runtime.batch, self.runtime.batch)
+            for start in range(0, len(chosen), size):
+                part = chosen[start : start + size]
                 low_res, iou = self._decode([prompts[i] for i in part], multimask)
                 for row, i in enumerate(part):
                     masks = self.frame.masks_to_original(low_res[row : row + 1])[0] > self.model.mask_threshold
@@ -182,8 +192,7 @@ class SamPredictor:
     def _decode(self, prompts: Sequence[Prompt], multimask: bool) -> tuple[Tensor, Tensor]:
         """Low-resolution logits N×M×h×w and predicted IoU N×M of N objects."""
         batch = PromptBatch.pad(prompts, self.frame, self.model.config.mask_size, self.device)
-        logits, iou = self.model.decode(self.embedding, batch, multimask)
-        return logits[0].float(), iou[0].float()
+        return self.runtime.decode(self.embedding, batch, multimask)
 
     @torch.no_grad()
     def predict_torch(
@@ -211,6 +220,7 @@ class SamPredictor:
         if point_coords is not None and point_labels is None:
             raise PromptError("point_labels: expected one label for each point, got none")
         points = None if point_coords is None or point_labels is None else (point_coords, point_labels)
-        low_res, iou = self.model.decode_parts(self.embedding, points, boxes, mask_input, multimask_output)
+        prompts = PromptBatch.same_parts(points, boxes, mask_input, self.device)
+        low_res, iou = self.runtime.decode(self.embedding, prompts, multimask_output)
         masks = self.frame.masks_to_original(low_res)
         return masks if return_logits else masks > self.model.mask_threshold, iou, low_res

@@ -110,6 +110,18 @@ class ImageFrame:
         h, w = self.occupied or self.resized
         return F.interpolate(square[..., :h, :w], self.shape, mode="bilinear", align_corners=False)
 
+    def enlarging(self, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`masks_to_original` along each axis, height×side and width×side: rows · logits · columnsᵀ is the mask."""
+        import torch
+        from torch.nn import functional as F
+
+        def along(occupied: int, length: int) -> torch.Tensor:
+            square = F.interpolate(torch.eye(side)[None], self.size, mode="linear", align_corners=False)
+            return F.interpolate(square[..., :occupied], length, mode="linear", align_corners=False)[0].T.contiguous()
+
+        h, w = self.occupied or self.resized
+        return along(h, self.height), along(w, self.width)
+
     def to_image(self, points: NDArray[Any]) -> NDArray[Any]:
         """Shift ...×2 points of this crop to the pixels of the image it was cut from."""
         return np.asarray(points + np.array([self.left, self.top]))

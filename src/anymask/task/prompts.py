@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,45 @@ class PromptBatch:
     def shape(self) -> tuple[int, int]:
         """(images, objects per image)."""
         return self.labels.shape[0], self.labels.shape[1]
+
+    def split(self, size: int) -> Iterator[PromptBatch]:
+        """The same prompts, at most `size` objects an image at a time."""
+        parts = (self.coords, self.labels, self.present, self.masks, self.has_mask, self.text)
+        for start in range(0, self.shape[1], size):
+            coords, labels, *others = (None if part is None else part[:, start : start + size] for part in parts)
+            yield PromptBatch(cast("torch.Tensor", coords), cast("torch.Tensor", labels), *others)
+
+    @classmethod
+    def same_parts(
+        cls,
+        points: tuple[torch.Tensor, torch.Tensor] | None,
+        boxes: torch.Tensor | None,
+        masks: torch.Tensor | None,
+        device: Any = None,
+    ) -> PromptBatch:
+        """N prompts on one image that all have the same parts, as the reference implementation takes them: 1×N.
+
+        Args:
+            points: N×P×2 coordinates in the model frame and N×P labels.
+            boxes: N×4 in the model frame.
+            masks: N×1×H×W logits.
+            device: where the model lives.
+        """
+        import torch
+
+        count = next((t.shape[0] for t in (points[0] if points else None, boxes, masks) if t is not None), 1)
+        coords = torch.zeros(count, 0, 2, device=device)
+        labels = torch.zeros(count, 0, dtype=torch.long, device=device)
+        if points is not None:
+            coords, labels = points[0], points[1].long()
+            if boxes is None:
+                coords = torch.cat([coords, coords.new_zeros(count, 1, 2)], dim=1)
+                labels = torch.cat([labels, labels.new_full((count, 1), Label.NOT_A_POINT)], dim=1)
+        if boxes is not None:
+            corners = labels.new_tensor([Label.BOX_TOP_LEFT, Label.BOX_BOTTOM_RIGHT]).expand(count, 2)
+            coords = torch.cat([coords, boxes.reshape(count, 2, 2)], dim=1)
+            labels = torch.cat([labels, corners], dim=1)
+        return cls(coords[None], labels[None], masks=None if masks is None else masks[None])
 
     @classmethod
     def pad(cls, prompts: Sequence[Prompt], frame: ImageFrame, mask_size: int = 256, device: Any = None) -> PromptBatch:

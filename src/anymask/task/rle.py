@@ -22,6 +22,20 @@ def encode(mask: NDArray[Any]) -> RLE:
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
+def encode_part(mask: NDArray[np.bool_], top: int, left: int, shape: tuple[int, int]) -> RLE:
+    """As `encode`, of a mask of `shape` (height, width) that is empty but for an h×w part of it."""
+    height, width = shape
+    ends = np.zeros((1, mask.shape[1]), bool)
+    columns, rows = np.nonzero(np.diff(mask, axis=0, prepend=ends, append=ends).T)
+    changes = (left + columns) * height + top + rows
+    joined = np.flatnonzero(changes[1:] == changes[:-1])  # a run that goes on at the top of the next column
+    changes = np.delete(changes, np.concatenate([joined, joined + 1]))
+    runs = np.diff(np.concatenate([[0], changes, [height * width]]))
+    runs = runs[: len(runs) - (runs[-1] == 0)]
+    found = coco.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
+    return {"size": [height, width], "counts": found["counts"].decode("ascii")}
+
+
 def decode(rle: RLE) -> NDArray[np.bool_]:
     """Decode compressed or uncompressed RLE to an H×W boolean mask.
 

@@ -14,16 +14,18 @@ from torch import Tensor
 from ...errors import ConfigError
 from ...model.registry import MODELS
 from ...model.sam import Sam
+from ...runtime.interface import Runtime
+from ...runtime.names import Precision, RuntimeName
 from ...task import rle
 from ...task.ambiguity import stability_score
 from ...task.boxes import mask_boxes, xyxy_to_xywh
+from ...task.enlarge import Enlarger
+from ...task.frame import ImageFrame
 from ...task.image import read_image
+from ...task.prompts import PromptBatch
 from ..predictor import SamPredictor
 from .candidates import Candidate, prefer_zoomed, suppress, without_small_regions
 from .grid import Crop, crop_boxes, layer_grids, touches_crop_edge
-
-UPSAMPLED_AT_ONCE = 1 << 25
-"""pixels of masks that are held at full size at a time"""
 
 OutputMode = Literal["binary_mask", "uncompressed_rle", "coco_rle"]
 Progress = Callable[[int, int], None]
@@ -48,6 +50,8 @@ class SamAutomaticMaskGenerator:
         point_grids: own grids of N×2 points in the unit square, one a layer.
         min_mask_region_area: holes and islands below it, in pixels, are removed; 0 leaves them.
         output_mode: form of `segmentation` in the records.
+        runtime: what runs the model, see `open_runtime`.
+        precision: "exact", or "fast" for bfloat16 where the chip has it.
 
     Raises ConfigError for options that do not fit together.
     """
@@ -68,6 +72,8 @@ class SamAutomaticMaskGenerator:
         point_grids: list[NDArray[Any]] | None = None,
         min_mask_region_area: int = 0,
         output_mode: OutputMode = "binary_mask",
+        runtime: RuntimeName | Runtime = "auto",
+        precision: Precision = "exact",
     ) -> None:
         if (points_per_side is None) == (point_grids is None):
             raise ConfigError("give either points_per_side or point_grids, and None for the other")
@@ -78,7 +84,7 @@ class SamAutomaticMaskGenerator:
         self.point_grids = point_grids or []
         if len(self.point_grids) <= crop_n_layers:
             raise ConfigError(f"point_grids: expected one for each of {crop_n_layers + 1} layers")
-        self.predictor = SamPredictor(model)
+        self.predictor = SamPredictor(model, runtime, precision)
         self.points_per_batch = points_per_batch
         given = (pred_iou_thresh, stability_score_thresh, stability_score_offset)
         iou, stability, offset = (
@@ -92,6 +98,7 @@ class SamAutomaticMaskGenerator:
         self.crop_n_points_downscale_factor = crop_n_points_downscale_factor
         self.min_mask_region_area = min_mask_region_area
         self.output_mode = output_mode
+        self._of_frame: tuple[ImageFrame, Enlarger] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -138,50 +145,59 @@ class SamAutomaticMaskGenerator:
         x0, y0, x1, y1 = crop
         self.predictor.set_pixels(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
         points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
-        for start in range(0, len(points), self.points_per_batch):
-            batch = points[start : start + self.points_per_batch]
+        size = min(self.points_per_batch, self.predictor.runtime.batch)
+        for start in range(0, len(points), size):
+            batch = points[start : start + size]
             yield list(self._process(batch, crop, pixels.shape[:2])), len(batch)
 
     @torch.no_grad()
     def _process(self, points: NDArray[np.float64], crop: Crop, shape: tuple[int, ...]) -> Iterator[Candidate]:
         """Decode N points of a crop, and keep what is confident, stable and not cut off by the crop.
 
-        Masks are dropped on their predicted IoU while they are small; what is left goes to full size in chunks,
-        and becomes RLE at once, so that memory does not grow with the number of points.
+        Masks are dropped on their predicted IoU before they are upscaled at all; what is left goes to full size one by
+        one and no further than it reaches, and becomes RLE at once, so that memory does not grow with the points.
         """
-        model, frame = self.predictor.model, self.predictor.frame
-        coords = torch.as_tensor(frame.to_model(points), dtype=torch.float32, device=model.device)[:, None]
-        labels = torch.ones(len(points), 1, dtype=torch.int64, device=model.device)
-        low_res, iou = model.decode_parts(self.predictor.embedding, (coords, labels), None, None, True)
-        of_point = np.arange(len(points)).repeat(low_res.shape[1])
-        low_res, iou = low_res.flatten(0, 1), iou.flatten().float()  # MN×h×w, MN
-        confident = torch.arange(len(iou), device=iou.device)
-        if self.pred_iou_thresh > 0:
-            confident = confident[iou > self.pred_iou_thresh]
-        chunk = max(1, UPSAMPLED_AT_ONCE // max(frame.size**2, frame.height * frame.width))
-        for indices in confident.split(chunk):
-            logits = frame.masks_to_original(low_res[indices, None].float())[:, 0]  # n×H×W
-            yield from self._filter(logits, iou[indices], points[of_point[indices.cpu().numpy()]], crop, shape)
+        runtime, frame = self.predictor.runtime, self.predictor.frame
+        coords = torch.as_tensor(frame.to_model(points), dtype=torch.float32, device=self.predictor.device)[:, None]
+        labels = torch.ones(len(points), 1, dtype=torch.int64, device=coords.device)
+        prompts = PromptBatch.same_parts((coords, labels), None, None)
+        answers = runtime.answer(self.predictor.embedding, prompts)
+        iou = answers.iou[:, 1:]
+        least = self.pred_iou_thresh if self.pred_iou_thresh > 0 else -torch.inf
+        of_point, which = (iou > least).nonzero(as_tuple=True)
+        if len(of_point):
+            logits = answers.masks(of_point, which + 1)
+            yield from self._filter(logits, iou[of_point, which], points[of_point.cpu().numpy()], crop, shape)
 
     def _filter(
         self, logits: Tensor, iou: Tensor, points: NDArray[np.float64], crop: Crop, shape: tuple[int, ...]
     ) -> Iterator[Candidate]:
-        """Judge n full-size masks of a crop: logits n×H×W, predicted IoU n, the points n×2 that gave them."""
-        threshold = self.predictor.model.mask_threshold
-        stability = stability_score(logits, threshold, self.stability_score_offset).cpu().numpy()
-        masks = (logits > threshold).cpu().numpy()
-        scores = iou.cpu().numpy()
-        boxes = mask_boxes(masks)
-        keep = ~touches_crop_edge(boxes, crop, shape[1], shape[0])
-        if self.stability_score_thresh > 0:
-            keep &= stability >= self.stability_score_thresh
+        """Judge n masks of a crop: low-resolution logits n×h×w, predicted IoU n, the points n×2 that gave them."""
+        threshold, offset = self.predictor.model.mask_threshold, self.stability_score_offset
         frame = replace(self.predictor.frame, left=crop[0], top=crop[1])
-        for i in np.flatnonzero(keep):
-            mask = np.zeros(shape[:2], bool)
-            mask[crop[1] : crop[3], crop[0] : crop[2]] = masks[i]
-            x0, y0, x1, y1 = (int(n) for n in frame.to_image(boxes[i].reshape(2, 2)).ravel())
-            px, py = (float(n) for n in frame.to_image(points[i]))
-            yield Candidate(rle.encode(mask), (x0, y0, x1, y1), float(scores[i]), float(stability[i]), (px, py), crop)
+        windows = self._enlarger(logits).windows(logits, threshold - offset)
+        for window, score, point in zip(windows, iou.tolist(), points, strict=True):
+            stability = float(stability_score(window.logits[None], threshold, offset))
+            if stability < self.stability_score_thresh:
+                continue
+            mask = (window.logits > threshold).cpu().numpy()
+            box = np.zeros(4, np.int64)
+            if mask.any():
+                box = mask_boxes(mask[None])[0] + [window.left, window.top, window.left, window.top]
+            if touches_crop_edge(box[None], crop, shape[1], shape[0])[0]:
+                continue
+            top, left = crop[1] + window.top, crop[0] + window.left
+            x0, y0, x1, y1 = (int(n) for n in frame.to_image(box.reshape(2, 2)).ravel())
+            px, py = (float(n) for n in frame.to_image(point))
+            rle_ = rle.encode_part(mask, top, left, (shape[0], shape[1]))
+            yield Candidate(rle_, (x0, y0, x1, y1), score, stability, (px, py), crop)
+
+    def _enlarger(self, logits: Tensor) -> Enlarger:
+        """What brings masks of the present crop to full size; kept from batch to batch."""
+        if self._of_frame is None or self._of_frame[0] != self.predictor.frame:
+            frame = self.predictor.frame
+            self._of_frame = (frame, Enlarger(frame, logits.shape[-1], logits.device))
+        return self._of_frame[1]
 
     def _record(self, candidate: Candidate) -> dict[str, Any]:
         segmentation: Any = candidate.mask

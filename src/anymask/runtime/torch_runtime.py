@@ -1,0 +1,63 @@
+"""PyTorch itself as a runtime: eager or compiled, float32 or bfloat16, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..model.sam import ImageEmbedding, Sam
+from ..task.prompts import PromptBatch
+from . import many_prompts
+from .interface import Answers, Runtime
+from .names import Precision
+
+
+class TorchRuntime(Runtime):
+    """Runs the model's own modules.
+
+    Args:
+        sam: the model.
+        precision: "fast" computes in bfloat16 where the device has it; otherwise it is as "exact".
+        compiled: let `torch.compile` make kernels of the encoder at the first image; it needs a C++ compiler.
+    """
+
+    name: ClassVar[str] = "torch"
+    batch: ClassVar[int] = 8
+
+    def __init__(self, sam: Sam, precision: Precision = "exact", compiled: bool = False) -> None:
+        super().__init__(sam, precision)
+        self.bf16 = precision == "fast" and has_bf16(sam.device)
+        self._encode: Callable[[Tensor], ImageEmbedding] = torch.compile(sam.encode) if compiled else sam.encode
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> ImageEmbedding:
+        with self._autocast():
+            found = self._encode(pixels)
+        return replace(found, features=found.features.float(), fine=tuple(f.float() for f in found.fine))
+
+    @torch.no_grad()
+    def answer(self, embedding: ImageEmbedding, prompts: PromptBatch) -> Answers:
+        with self._autocast():
+            iou, cells, weights = many_prompts.answer(self.sam, embedding, prompts)
+        return Answers(iou.float(), cells, weights, embedding, self)
+
+    @torch.no_grad()
+    def upscale(self, cells: Tensor, weights: Tensor, embedding: ImageEmbedding) -> Tensor:
+        h, w = embedding.features.shape[-2:]
+        with self._autocast():
+            return self.sam.mask_decoder.upscale(cells, weights, (h, w), embedding.fine).float()
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.sam.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16, rather than only storing it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,0 +1,201 @@
+"""Every runtime answers as the model itself: all kinds of prompts, any number of them, with and without masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from reference import fill_with_noise
+from torch import Tensor
+
+import anymask.runtime.kept
+import anymask.runtime.openvino_runtime as openvino_runtime
+from anymask import Prompt, SamPredictor, load_model
+from anymask.errors import ConfigError
+from anymask.model.checkpoint import weights_hash
+from anymask.model.config import ViTConfig
+from anymask.model.registry import MODELS
+from anymask.model.sam import ImageEmbedding, Sam
+from anymask.runtime.choose import open_runtime
+from anymask.runtime.interface import Runtime
+from anymask.runtime.openvino_runtime import OpenVinoRuntime
+from anymask.runtime.torch_runtime import TorchRuntime, has_bf16
+from anymask.task.prompts import PromptBatch
+from anymask.training.lora import Lora, add_lora
+
+TOYS = ["test_tiny", "test_tiny_light"]
+HEIGHT, WIDTH = 300, 417
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the tests' own for converted models."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(anymask.runtime.kept.CACHE_VARIABLE, str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module", params=TOYS)
+def sam(request: pytest.FixtureRequest) -> Sam:
+    """A toy model with noise in every parameter."""
+    model = Sam(MODELS[request.param].config)
+    fill_with_noise(model)
+    model.eval().weights_hash = weights_hash(model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def image(sam: Sam) -> Tensor:
+    return torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def embedding(sam: Sam, image: Tensor) -> ImageEmbedding:
+    with torch.no_grad():
+        return sam.encode(image)
+
+
+def prompts(sam: Sam, masks: bool) -> list[Prompt]:
+    """Objects with up to 7 points, with and without a box, and with and without a mask where there are masks."""
+    rng = np.random.default_rng(0)
+    points = [rng.uniform(0, [WIDTH, HEIGHT], (count, 2)) for count in (1, 3, 7, 2)]
+    box = [40.0, 30.5, 300.0, 222.0]
+    mask = rng.normal(size=(sam.config.mask_size,) * 2) * 4
+    plain = [Prompt(points[0]), Prompt(points[2], [0, 0, 1, 1, 0, 1, 1]), Prompt(box=box), Prompt(points[3], box=box)]
+    return [*plain, Prompt(mask=mask), Prompt(points[1], [1, 1, 0], box=box, mask=-mask)] if masks else plain
+
+
+def padded(sam: Sam, objects: list[Prompt]) -> PromptBatch:
+    return PromptBatch.pad(objects, sam.frame(HEIGHT, WIDTH), sam.config.mask_size)
+
+
+def assert_near(mine: Tensor, its: Tensor) -> None:
+    """Equal but for rounding, which a norm of nearly equal values may enlarge at single places."""
+    assert mine.shape == its.shape
+    assert (mine - its).norm() < 2e-5 * its.norm()
+    torch.testing.assert_close(mine, its, atol=1e-3, rtol=1e-3)
+
+
+def assert_same(runtime: Runtime, embedding: ImageEmbedding, batch: PromptBatch) -> None:
+    """The runtime's answers are the model's, for three masks and for one."""
+    for multimask in (True, False):
+        with torch.no_grad():
+            expected = runtime.sam.decode(embedding, batch, multimask)
+        for mine, its in zip(runtime.decode(embedding, batch, multimask), expected, strict=True):
+            assert_near(mine, its[0])
+
+
+@pytest.mark.parametrize("masks", [False, True])
+@pytest.mark.parametrize("kind", [TorchRuntime, OpenVinoRuntime])
+def test_exact_is_the_model_itself(kind, sam, image, embedding, masks):
+    runtime = kind(sam)
+    found = runtime.encode(image)
+    assert_near(found.features, embedding.features)
+    for mine, its in zip(found.fine, embedding.fine, strict=True):
+        assert_near(mine, its)
+    assert (found.model, found.weights) == (sam.config.name, sam.weights_hash)
+    assert_same(runtime, embedding, padded(sam, prompts(sam, masks)))
+
+
+@pytest.mark.parametrize("kind", [TorchRuntime, OpenVinoRuntime])
+def test_more_prompts_than_are_answered_at_once(kind, sam, embedding):
+    assert_same(kind(sam), embedding, padded(sam, prompts(sam, masks=True) * 4))
+
+
+@pytest.mark.parametrize("kind", [TorchRuntime, OpenVinoRuntime])
+def test_single_masks_are_those_of_all(kind, sam, embedding):
+    batch = padded(sam, prompts(sam, masks=False))
+    runtime = kind(sam)
+    with torch.no_grad():
+        expected, _ = sam.decode_all(embedding, batch)
+    rows, which = torch.tensor([3, 0, 3]), torch.tensor([1, 0, 3])
+    found = runtime.answer(embedding, batch).masks(rows, which)
+    assert_near(found, expected[0, rows, which])
+
+
+def test_adapters_are_not_lost(sam, embedding):
+    adapted = Sam(sam.config).eval()
+    adapted.load_state_dict(sam.state_dict())
+    add_lora(adapted, Lora(rank=2, parts=("mask_decoder",)))
+    fill_with_noise(adapted)
+    assert_same(TorchRuntime(adapted), embedding, padded(adapted, prompts(adapted, masks=False)))
+
+
+def test_several_images_at_once(sam):
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = sam.encode(images)
+    found = OpenVinoRuntime(sam).encode(images)
+    assert_near(found.features, expected.features)
+
+
+def test_weights_that_are_trained_are_converted_again(sam, image):
+    trained = Sam(sam.config).eval()
+    trained.load_state_dict(sam.state_dict())
+    runtime = OpenVinoRuntime(trained)
+    runtime.encode(image)
+    trained.train()
+    fill_with_noise(trained, seed=1)
+    trained.eval()
+    with torch.no_grad():
+        assert_near(runtime.encode(image).features, trained.encode(image).features)
+
+
+def test_models_are_converted_once(sam, image, monkeypatch):
+    OpenVinoRuntime(sam).encode(image)
+    monkeypatch.setattr(openvino_runtime, "encoder_graph", lambda sam: pytest.fail("converted again"))
+    OpenVinoRuntime(sam).encode(image)
+
+
+def test_a_conversion_that_fails_leaves_nothing(sam, cache, monkeypatch):
+    other = Sam(sam.config).eval()
+    monkeypatch.setattr(openvino_runtime, "encoder_graph", lambda sam: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        OpenVinoRuntime(other).encode(torch.zeros(1, 3, 64, 64))
+    folder = cache / "models" / f"{other.config.name}-{other.weights_hash}"
+    assert [path for path in folder.iterdir() if path.suffix != ".lock"] == []
+
+
+@pytest.mark.parametrize("kind", [TorchRuntime, OpenVinoRuntime])
+def test_fast_masks_are_those_of_exact(kind, photos):
+    if kind is TorchRuntime and not has_bf16(torch.device("cpu")):
+        pytest.skip("this CPU does not compute in bfloat16")
+    nano = load_model("nano")
+    box = [[90, 60, 330, 500]]
+    masks = []
+    for runtime in (TorchRuntime(nano), kind(nano, "fast")):
+        predictor = SamPredictor(nano, runtime)
+        predictor.set_image(photos / "astronaut.jpg")
+        masks.append(predictor.predict(box=box[0], multimask_output=False)[0])
+    assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.98
+
+
+def test_auto_follows_weights_that_may_change(sam):
+    vit = isinstance(sam.config.encoder, ViTConfig)
+    assert isinstance(open_runtime(sam), OpenVinoRuntime if vit else TorchRuntime)
+    unhashed = Sam(sam.config)
+    assert isinstance(open_runtime(unhashed), TorchRuntime)
+    own = TorchRuntime(sam)
+    assert SamPredictor(sam, own).runtime is own
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "message"),
+    [
+        ("tensorrt", "exact", "runtime 'tensorrt' is not known; expected one of auto, torch, openvino"),
+        ("torch", "sloppy", "precision 'sloppy' is not known; expected one of exact, fast"),
+    ],
+)
+def test_names_that_are_not_known(sam, name, precision, message):
+    with pytest.raises(ConfigError, match=message):
+        open_runtime(sam, name, precision)
+
+
+def test_openvino_that_is_not_installed(sam, monkeypatch):
+    monkeypatch.setattr("anymask.runtime.choose.find_spec", lambda name: None)
+    assert isinstance(open_runtime(sam), TorchRuntime)
+    with pytest.raises(ConfigError, match=r"pip install 'anymask\[openvino\]'"):
+        open_runtime(sam, "openvino")
