@@ -11,6 +11,7 @@ import anymask
 
 PUBLIC_NAMES = {
     "AnymaskError",
+    "EmbeddingCache",
     "Prompt",
     "Refinement",
     "ResizeLongestSide",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .model.sam import Sam as Sam
     from .model.weights import load_model as load_model
     from .predict.automask.generator import SamAutomaticMaskGenerator as SamAutomaticMaskGenerator
+    from .predict.embedding_cache import EmbeddingCache as EmbeddingCache
     from .predict.predictor import SamPredictor as SamPredictor
     from .predict.refine import Refinement as Refinement
     from .predict.transform import ResizeLongestSide as ResizeLongestSide
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AnymaskError": "errors",
+    "EmbeddingCache": "predict.embedding_cache",
     "Prompt": "task.prompts",
     "Refinement": "predict.refine",
     "ResizeLongestSide": "predict.transform",

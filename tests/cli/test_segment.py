@@ -46,6 +46,24 @@ def test_it_writes_what_the_predictor_says(segment, toy, photo, tmp_path):
     )
 
 
+@pytest.mark.parametrize("flags", [["--runtime", "torch"], ["--runtime", "openvino"], ["--precision", "fast"]])
+def test_runtimes_and_precisions_agree(segment, flags):
+    [plain] = json.loads(segment("--box", "10,10,60,50", "--json").out)["masks"]
+    [found] = json.loads(segment("--box", "10,10,60,50", "--json", *flags).out)["masks"]
+    assert found["predicted_iou"] == pytest.approx(plain["predicted_iou"], abs=0.05)
+
+
+def test_a_photo_that_is_kept_is_embedded_once(segment, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path / "cache"))
+    segment("--point", "40,30", "--runtime", "torch")
+    assert not (tmp_path / "cache").exists()
+    first = segment("--point", "40,30", "--runtime", "torch", "--cache", "--json")
+    assert len(list((tmp_path / "cache" / "embeddings").iterdir())) == 1
+    monkeypatch.setattr("anymask.runtime.torch_runtime.TorchRuntime.encode", lambda *_: pytest.fail("embedded again"))
+    again = segment("--point", "40,30", "--runtime", "torch", "--cache", "--json")
+    assert again.code == 0 and again.out == first.out
+
+
 def test_all_keeps_the_three_masks_best_first(segment, tmp_path):
     summary = json.loads(segment("--point", "40,30", "--all", "--json").out)
     scores = [mask["predicted_iou"] for mask in summary["masks"]]

@@ -40,6 +40,9 @@ def segment(
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the model; auto takes the fastest.")] = "auto",
     precision: Annotated[Precision, typer.Option(help="fast computes in bfloat16, where the chip does.")] = "exact",
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Keep the photo's embedding, so that more clicks on it take no encoding.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Cut one object out of a photo.
@@ -52,12 +55,13 @@ def segment(
     if not point and corners is None and mask is None:
         raise typer.BadParameter("nothing to segment: give --point X,Y, --box X0,Y0,X1,Y1 or --mask FILE")
 
+    from ..predict.embedding_cache import EmbeddingCache
     from ..predict.predictor import SamPredictor
     from ..task.image import read_image
     from ..task.prompts import Prompt
 
     pixels = read_image(image)
-    predictor = SamPredictor(load(model, device), runtime, precision)
+    predictor = SamPredictor(load(model, device), runtime, precision, EmbeddingCache() if cache else None)
     frame = predictor.model.frame(*pixels.shape[:2])
     earlier = None if mask is None else _read_mask(mask, predictor, pixels)
     labels = [1] * len(point) + [0] * len(neg)

@@ -19,6 +19,7 @@ from ..runtime.names import Precision, RuntimeName
 from ..task.frame import ImageFrame
 from ..task.image import read_image
 from ..task.prompts import Prompt, PromptBatch
+from .embedding_cache import EmbeddingCache
 from .transform import ResizeLongestSide
 
 
@@ -39,11 +40,19 @@ class SamPredictor:
         sam_model: the model.
         runtime: what runs it, see `open_runtime`.
         precision: "exact" for the model's own numbers but for rounding, "fast" for bfloat16 where the chip has it.
+        cache: where embeddings are kept from image to image; None to keep none.
     """
 
-    def __init__(self, sam_model: Sam, runtime: RuntimeName | Runtime = "auto", precision: Precision = "exact") -> None:
+    def __init__(
+        self,
+        sam_model: Sam,
+        runtime: RuntimeName | Runtime = "auto",
+        precision: Precision = "exact",
+        cache: EmbeddingCache | None = None,
+    ) -> None:
         self.model = sam_model
         self.runtime = open_runtime(sam_model, runtime, precision)
+        self.cache = cache
         self.transform = ResizeLongestSide(sam_model.config.encoder.size)
         self._embedding: ImageEmbedding | None = None
 
@@ -56,12 +65,10 @@ class SamPredictor:
         """
         self.set_pixels(read_image(image, image_format))
 
-    @torch.no_grad()
     def set_pixels(self, pixels: NDArray[np.uint8]) -> None:
         """Embed an H×W×3 uint8 RGB image of any shape, as `read_image` gives it."""
-        frame = self.model.frame(*pixels.shape[:2])
-        resized = torch.from_numpy(frame.resize_image(pixels)).to(self.device)
-        self._embed(resized.permute(2, 0, 1)[None].float(), frame)
+        self.reset_image()
+        self._embedding = self.cache.embed(pixels, self.runtime) if self.cache else self.runtime.embed(pixels)
 
     @torch.no_grad()
     def set_torch_image(self, transformed_image: Tensor, original_image_size: tuple[int, ...]) -> None:
@@ -74,11 +81,9 @@ class SamPredictor:
         if len(shape) != 4 or shape[:2] != (1, 3) or max(shape[2:]) != size:
             raise ImageError(f"image: expected 1×3×h×w with a longer side of {size}, got {'×'.join(map(str, shape))}")
         frame = replace(self.model.frame(*original_image_size[:2]), occupied=(shape[2], shape[3]))
-        self._embed(transformed_image.to(self.device).float(), frame)
-
-    def _embed(self, pixels: Tensor, frame: ImageFrame) -> None:
         self.reset_image()
-        self._embedding = replace(self.runtime.encode(self.model.preprocess(pixels)), frames=(frame,))
+        pixels = self.model.preprocess(transformed_image.to(self.device).float())
+        self._embedding = replace(self.runtime.encode(pixels), frames=(frame,))
 
     def reset_image(self) -> None:
         """Forget the image."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..model.sam import ImageEmbedding, Sam
@@ -57,6 +59,13 @@ class Runtime(ABC):
     @abstractmethod
     def encode(self, pixels: Tensor) -> ImageEmbedding:
         """Embed B×3×S×S preprocessed images, as `Sam.encode`."""
+
+    def embed(self, pixels: NDArray[np.uint8]) -> ImageEmbedding:
+        """Embed an H×W×3 uint8 RGB image of any shape, with its frame."""
+        frame = self.sam.frame(*pixels.shape[:2])
+        resized = torch.from_numpy(frame.resize_image(pixels)).to(self.sam.device)
+        prepared = self.sam.preprocess(resized.permute(2, 0, 1)[None].float())
+        return replace(self.encode(prepared), frames=(frame,))
 
     @abstractmethod
     def answer(self, embedding: ImageEmbedding, prompts: PromptBatch) -> Answers:
