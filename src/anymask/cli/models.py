@@ -105,12 +105,17 @@ def pack(
     weights: Annotated[Path, typer.Argument(help="Weights that `anymask train` wrote.")],
     card: Annotated[Path, typer.Argument(help="What to say of them, in TOML: data, licence, scores, limits.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, in float16.")],
+    scale_logits: Annotated[
+        float, typer.Option(help="Make mask logits so many times steeper; the masks stay as they are.")
+    ] = 1.0,
 ) -> None:
     """Make a file to publish: weights in float16 with their card; the recipe is taken over."""
+    from ..model import calibration
     from ..model.checkpoint import open_model, read_card, save_model
     from ..settings import read_toml
 
     sam = open_model(weights)
+    calibration.scale_logits(sam, scale_logits)
     save_model(sam, out, {**read_toml(card), **read_card(weights)}, half=True)
     typer.echo(f"{out}: {decimal(out.stat().st_size)}")
 

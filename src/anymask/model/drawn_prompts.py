@@ -10,16 +10,23 @@ from .layers import LayerNorm2d
 
 RADIUS = 3.0
 """standard deviation of a click's soft disc, in cells of the map"""
+SOFTNESS = 4.0
+"""logit of an earlier mask that is drawn at three quarters of the most, in a model that is not trained yet"""
 
 
 class DrawnPrompts(nn.Module):
     """Draws clicks as soft discs, the box filled, and the earlier mask; two stride-2 convolutions embed them.
 
-    The maps have the resolution of the low-resolution masks, four times the embedding's."""
+    The maps have the resolution of the low-resolution masks, four times the embedding's. How soft the edge of an
+    earlier mask is drawn is kept with the weights, for it goes with how steep the model's logits are.
+    """
+
+    softness: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         hidden = max(4, dim // 8)
+        self.register_buffer("softness", torch.tensor(SOFTNESS))
         self.embed = nn.Sequential(
             nn.Conv2d(4, hidden, 3, stride=2, padding=1),
             LayerNorm2d(hidden),
@@ -60,9 +67,13 @@ class DrawnPrompts(nn.Module):
             _discs(along_x, along_y, labels == Label.FOREGROUND),
             _discs(along_x, along_y, labels == Label.BACKGROUND),
             _filled_box(xs, ys, cells, labels),
-            torch.zeros(coords.shape[0], h, w, device=coords.device) if masks is None else torch.tanh(masks[:, 0] / 4),
+            _no_mask(coords, h, w) if masks is None else torch.tanh(masks[:, 0] / self.softness),
         ]
         return self.embed(torch.stack(maps, dim=1))
+
+
+def _no_mask(coords: Tensor, h: int, w: int) -> Tensor:
+    return torch.zeros(coords.shape[0], h, w, device=coords.device)
 
 
 def _discs(along_x: Tensor, along_y: Tensor, chosen: Tensor) -> Tensor:

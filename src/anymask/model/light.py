@@ -30,6 +30,8 @@ class LightEncoder(nn.Module):
             nn.Sequential(*(Mixer(width) for _ in range(count))) for count in config.mixers
         )
         self.neck = nn.Sequential(nn.Conv2d(width, dim, 1, bias=False), LayerNorm2d(dim))
+        self.outline4 = Outline(stride4, width, dim // 4)
+        self.outline2 = Outline(stride2, dim // 4, dim // 8)
         self.fine4 = nn.Sequential(nn.Conv2d(stride4, dim // 4, 1), LayerNorm2d(dim // 4))
         self.fine2 = nn.Sequential(nn.Conv2d(stride2, dim // 8, 1), LayerNorm2d(dim // 8))
 
@@ -42,7 +44,27 @@ class LightEncoder(nn.Module):
         y = self.mix32(self.lateral32(at32))
         y = self.mix16(self.lateral16(at16) + double(y))
         y = self.mix8(self.lateral8(at8) + double(y))
+        at4, above = self.outline4(at4, y)
+        at2, _ = self.outline2(at2, above)
         return self.neck(y), (self.fine4(at4), self.fine2(at2))
+
+
+class Outline(nn.Module):
+    """What a coarser map knows of which edges count, added to a finer one; at first it adds nothing."""
+
+    def __init__(self, channels: int, above: int, width: int) -> None:
+        super().__init__()
+        self.lateral = nn.Conv2d(channels, width, 1)
+        self.above = nn.Conv2d(above, width, 1)
+        self.mix = Mixer(width)
+        self.restore = nn.Conv2d(width, channels, 1)
+        for parameter in self.restore.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor, above: Tensor) -> tuple[Tensor, Tensor]:
+        """B×channels×2h×2w, and B×above×h×w half as fine: the first with what was added, and B×width×2h×2w."""
+        mixed = self.mix(self.lateral(x) + double(self.above(above)))
+        return x + self.restore(mixed), mixed
 
 
 class Backbone(nn.Module):

@@ -52,7 +52,7 @@ _ENTRIES = [
         "EfficientNet-Lite2 with SAM's decoder; inside the package, made for CPUs",
         "non-commercial, see its card",
         packaged=True,
-        everything={"pred_iou_thresh": 0.45, "stability_score_thresh": 0.6, "stability_score_offset": 0.5},
+        everything={"pred_iou_thresh": 0.45, "stability_score_thresh": 0.6, "stability_score_offset": 2.0},
     ),
     Entry(
         SamConfig("vit_b", ViTConfig(width=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11))),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-SATURATED = 10.0
+SATURATED = 20.0
 """logit that stands for certainty where a prompt is made of a finished mask"""
 
 
