@@ -7,8 +7,10 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from anymask import read_image
 from anymask.cli.main import run
 
 ROOT = Path(__file__).parents[1]
@@ -16,11 +18,27 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    anymask ")]
 
 
-def test_the_python_runs(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    [code] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def executed(code):
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
+    return names
+
+
+def test_the_python_on_large_images_runs(monkeypatch, tmp_path):
+    """On a photo that is small, for the sake of time."""
+    np.save(tmp_path / "city.npy", read_image(ROOT / "examples" / "photos" / "coffee.jpg").repeat(2, axis=1)[:, :900])
+    monkeypatch.chdir(tmp_path)
+    names = executed(PYTHON[1])
+    assert names["masks"] and names["roof"].masks[0]["size"] == [400, 900]
+
+
+def test_the_python_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert len(PYTHON) == 2
+    names = executed(PYTHON[0])
     assert names["masks"].shape == (3, 300, 451)
     assert names["everything"], "everything finds something in the photo"
 

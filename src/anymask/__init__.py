@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from .model.sam import Sam as Sam
     from .model.weights import load_model as load_model
     from .predict.automask.generator import SamAutomaticMaskGenerator as SamAutomaticMaskGenerator
+    from .predict.automask.tiles import everything_in_tiles as everything_in_tiles
     from .predict.embedding_cache import EmbeddingCache as EmbeddingCache
     from .predict.predictor import SamPredictor as SamPredictor
     from .predict.refine import Refinement as Refinement
+    from .predict.tiles import TilePredictor as TilePredictor
     from .predict.transform import ResizeLongestSide as ResizeLongestSide
     from .task.image import read_image as read_image
     from .task.prompts import Prompt as Prompt
@@ -33,10 +35,12 @@ _HOMES = {
     "Sam": "model.sam",
     "SamAutomaticMaskGenerator": "predict.automask.generator",
     "SamPredictor": "predict.predictor",
+    "TilePredictor": "predict.tiles",
     "build_sam": "model.registry",
     "build_sam_vit_b": "model.registry",
     "build_sam_vit_h": "model.registry",
     "build_sam_vit_l": "model.registry",
+    "everything_in_tiles": "predict.automask.tiles",
     "load_model": "model.weights",
     "read_image": "task.image",
     "sam_model_registry": "model.registry",

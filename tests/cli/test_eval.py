@@ -421,3 +421,17 @@ def test_a_suite_takes_a_set_by_name_where_it_lies_as_it_comes(anymask, suite, t
     result = anymask("eval", "suite", suite, "-o", tmp_path / "out", "--limit", "1")
     assert result.code == 0, result.err
     assert (tmp_path / "out" / "points-berkeley").is_dir()
+
+
+@pytest.mark.parametrize(("flags", "noted"), [(["--refine", "zoom"], "refine"), (["--second-look"], "second_look")])
+def test_other_ways_to_ask_have_rows_of_their_own(score, tmp_path, flags, noted):
+    """Rows that were made without are not gone on with, and what takes masks as they come says so."""
+    assert score("boxes", "--json").code == 0
+    other = score("boxes", *flags, "--json")
+    assert other.code == 1 and "--again" in other.err
+    again = score("boxes", *flags, "--again", "--json")
+    assert again.code == 0 and json.loads(again.out)["metrics"]
+    [rows] = (tmp_path / "out").glob("boxes-*/toy.jsonl")
+    assert noted in json.loads(rows.read_text().splitlines()[0])["settings"]
+    refused = score("edges", *flags)
+    assert refused.code == 1 and "leave out --refine" in refused.err

@@ -53,6 +53,23 @@ def test_runtimes_and_precisions_agree(segment, flags):
     assert found["predicted_iou"] == pytest.approx(plain["predicted_iou"], abs=0.05)
 
 
+def test_zoom_refines_the_mask(anymask, tmp_path):
+    """A small square in a large photo: the crop shows its edges more finely than the whole photo does."""
+    truth = np.zeros((900, 1400), bool)
+    truth[203:261, 1001:1067] = True
+    noise = np.random.default_rng(0).normal(0, 6, (*truth.shape, 3))
+    pixels = np.clip(np.where(truth[..., None], [190, 60, 50], [90, 130, 100]) + noise, 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    ious = []
+    for flags in ([], ["--refine", "zoom"]):
+        result = anymask("segment", tmp_path / "large.png", "--point", "1030,230", *flags, "-o", tmp_path / "out")
+        assert result.code == 0
+        [annotation] = json.loads((tmp_path / "out" / "large.json").read_text())["annotations"]
+        mask = rle.decode(annotation["segmentation"])
+        ious.append((mask & truth).sum() / (mask | truth).sum())
+    assert ious[1] > ious[0] + 0.02
+
+
 def test_a_photo_that_is_kept_is_embedded_once(segment, tmp_path, monkeypatch):
     monkeypatch.setenv("ANYMASK_CACHE", str(tmp_path / "cache"))
     segment("--point", "40,30", "--runtime", "torch")

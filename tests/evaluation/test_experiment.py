@@ -54,7 +54,9 @@ def samples(tmp_path):
 
 @pytest.fixture()
 def subjects(monkeypatch):
-    monkeypatch.setattr("anymask.evaluation.experiment.SamPredictor", lambda sam, *how: SimpleNamespace(model=sam))
+    monkeypatch.setattr(
+        "anymask.evaluation.experiment.SamPredictor", lambda sam, *how, **more: SimpleNamespace(model=sam)
+    )
     sam = SimpleNamespace(quality=2.0, weights_hash="abc")
     return [model_subject("nano", Quality(), lambda: sam), *baseline_subjects(Quality())]
 
@@ -161,8 +163,8 @@ def test_a_library_that_nothing_needs_may_be_missing(samples, subjects, tmp_path
 
 
 def test_bfloat16_is_noted(samples, tmp_path, monkeypatch):
-    for name, bf16 in (("low", True), ("full", False)):
-        measure(Quality(), [Subject(name, lambda on=bf16: Opened(1.0, "w", on))], samples, "d", tmp_path)
+    for name, how in (("low", {"bf16": True}), ("full", {})):
+        measure(Quality(), [Subject(name, lambda how=how: Opened(1.0, "w", how))], samples, "d", tmp_path)
     first = [
         json.loads((tmp_path / f"{name}.jsonl").read_text().splitlines()[0])["settings"] for name in ("low", "full")
     ]
@@ -171,14 +173,16 @@ def test_bfloat16_is_noted(samples, tmp_path, monkeypatch):
         measure(Quality(), [Subject("low", lambda: Opened(1.0, "w"))], samples, "d", tmp_path)
 
 
-def test_bfloat16_is_the_fast_precision(monkeypatch):
+def test_bfloat16_is_the_fast_precision_and_zoom_is_passed_on(monkeypatch):
     asked = []
 
-    def predictor(sam, *how):
-        asked.append(how)
+    def predictor(sam, *how, refine, second_look):
+        asked.append((*how, refine, second_look))
         return SimpleNamespace(model=sam)
 
     monkeypatch.setattr("anymask.evaluation.experiment.SamPredictor", predictor)
-    for bf16 in (True, False):
-        model_subject("nano", Quality(), lambda: SimpleNamespace(weights_hash="w", quality=1.0), bf16, "torch").open()
-    assert asked == [("torch", "fast"), ("torch", "exact")]
+    sam = SimpleNamespace(weights_hash="w", quality=1.0)
+    low = model_subject("nano", Quality(), lambda: sam, True, "torch").open()
+    zoomed = model_subject("nano", Quality(), lambda: sam, False, "torch", "zoom", True).open()
+    assert asked == [("torch", "fast", "none", False), ("torch", "exact", "zoom", True)]
+    assert (low.how, zoomed.how) == ({"bf16": True}, {"refine": "zoom", "second_look": True})

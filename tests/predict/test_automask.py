@@ -8,6 +8,7 @@ from PIL import Image
 from pycocotools import mask as coco
 from reference import amg, reference_sam, same_as, segment_anything
 
+from anymask import load_model
 from anymask.errors import ConfigError
 from anymask.model.registry import MODELS
 from anymask.model.sam import Sam
@@ -143,3 +144,34 @@ def test_presets_make_generators_and_may_be_overridden(models):
     assert preset_generator(models[1], "parts", pred_iou_thresh=0.1).pred_iou_thresh == 0.1
     with pytest.raises(ConfigError, match="objects, parts, dense"):
         preset_generator(models[1], "all")
+
+
+class Counting(TorchRuntime):
+    """Notes how many prompts are answered."""
+
+    asked = 0
+
+    def answer(self, embedding, prompts):
+        self.asked += prompts.shape[1]
+        return super().answer(embedding, prompts)
+
+
+def test_points_on_what_was_found_are_left_out(photos):
+    """What is found for the other points is what is found without skipping, and the points all count as done."""
+    nano = load_model("nano")
+    found, asked, done = [], [], []
+    for skip in (False, True):
+        runtime = Counting(nano)
+        options = {"points_per_side": 10, "points_per_batch": 5, "box_nms_thresh": 1.0, "skip_covered": skip}
+        generator = SamAutomaticMaskGenerator(nano, runtime=runtime, **options)
+        masks = generator.candidates(photos / "coffee.jpg", lambda *progress: done.append(progress))
+        found.append({(candidate.point, candidate.mask["counts"]): candidate for candidate in masks})
+        asked.append(runtime.asked)
+        assert done[-1] == (100, 100)
+    assert asked[0] == 100 and asked[1] < 70
+    points = {point for point, _ in found[1]}
+    assert found[1].keys() == {key for key in found[0] if key[0] in points}
+    for candidate in found[0].values():
+        if candidate.point not in points:
+            covering = [each for each in found[1].values() if rle.contains(each.mask, np.array([candidate.point]))[0]]
+            assert covering, "only points that lie on a mask are left out"

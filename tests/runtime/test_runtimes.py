@@ -10,8 +10,8 @@ import torch
 from reference import fill_with_noise
 from torch import Tensor
 
+import anymask.runtime.graph_runtime as graph_runtime
 import anymask.runtime.kept
-import anymask.runtime.openvino_runtime as openvino_runtime
 from anymask import Prompt, SamPredictor, load_model
 from anymask.errors import ConfigError
 from anymask.model.checkpoint import weights_hash
@@ -20,11 +20,13 @@ from anymask.model.registry import MODELS
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.runtime.choose import open_runtime
 from anymask.runtime.interface import Runtime
+from anymask.runtime.onnx_runtime import OnnxRuntime
 from anymask.runtime.openvino_runtime import OpenVinoRuntime
 from anymask.runtime.torch_runtime import TorchRuntime, has_bf16
 from anymask.task.prompts import PromptBatch
 from anymask.training.lora import Lora, add_lora
 
+KINDS = [TorchRuntime, OpenVinoRuntime, OnnxRuntime]
 TOYS = ["test_tiny", "test_tiny_light"]
 HEIGHT, WIDTH = 300, 417
 
@@ -89,7 +91,7 @@ def assert_same(runtime: Runtime, embedding: ImageEmbedding, batch: PromptBatch)
 
 
 @pytest.mark.parametrize("masks", [False, True])
-@pytest.mark.parametrize("kind", [TorchRuntime, OpenVinoRuntime])
+@pytest.mark.parametrize("kind", KINDS)
 def test_exact_is_the_model_itself(kind, sam, image, embedding, masks):
     runtime = kind(sam)
     found = runtime.encode(image)
@@ -100,12 +102,12 @@ def test_exact_is_the_model_itself(kind, sam, image, embedding, masks):
     assert_same(runtime, embedding, padded(sam, prompts(sam, masks)))
 
 
-@pytest.mark.parametrize("kind", [TorchRuntime, OpenVinoRuntime])
+@pytest.mark.parametrize("kind", KINDS)
 def test_more_prompts_than_are_answered_at_once(kind, sam, embedding):
     assert_same(kind(sam), embedding, padded(sam, prompts(sam, masks=True) * 4))
 
 
-@pytest.mark.parametrize("kind", [TorchRuntime, OpenVinoRuntime])
+@pytest.mark.parametrize("kind", KINDS)
 def test_single_masks_are_those_of_all(kind, sam, embedding):
     batch = padded(sam, prompts(sam, masks=False))
     runtime = kind(sam)
@@ -146,13 +148,13 @@ def test_weights_that_are_trained_are_converted_again(sam, image):
 
 def test_models_are_converted_once(sam, image, monkeypatch):
     OpenVinoRuntime(sam).encode(image)
-    monkeypatch.setattr(openvino_runtime, "encoder_graph", lambda sam: pytest.fail("converted again"))
+    monkeypatch.setattr(graph_runtime, "encoder_graph", lambda sam: pytest.fail("converted again"))
     OpenVinoRuntime(sam).encode(image)
 
 
 def test_a_conversion_that_fails_leaves_nothing(sam, cache, monkeypatch):
     other = Sam(sam.config).eval()
-    monkeypatch.setattr(openvino_runtime, "encoder_graph", lambda sam: 1 / 0)
+    monkeypatch.setattr(graph_runtime, "encoder_graph", lambda sam: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         OpenVinoRuntime(other).encode(torch.zeros(1, 3, 64, 64))
     folder = cache / "models" / f"{other.config.name}-{other.weights_hash}"
@@ -185,7 +187,7 @@ def test_auto_follows_weights_that_may_change(sam):
 @pytest.mark.parametrize(
     ("name", "precision", "message"),
     [
-        ("tensorrt", "exact", "runtime 'tensorrt' is not known; expected one of auto, torch, openvino"),
+        ("tensorrt", "exact", "runtime 'tensorrt' is not known; expected one of auto, torch, openvino, onnx"),
         ("torch", "sloppy", "precision 'sloppy' is not known; expected one of exact, fast"),
     ],
 )
@@ -194,8 +196,9 @@ def test_names_that_are_not_known(sam, name, precision, message):
         open_runtime(sam, name, precision)
 
 
-def test_openvino_that_is_not_installed(sam, monkeypatch):
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
+def test_a_library_that_is_not_installed(sam, monkeypatch, name):
     monkeypatch.setattr("anymask.runtime.choose.find_spec", lambda name: None)
     assert isinstance(open_runtime(sam), TorchRuntime)
-    with pytest.raises(ConfigError, match=r"pip install 'anymask\[openvino\]'"):
-        open_runtime(sam, "openvino")
+    with pytest.raises(ConfigError, match=rf"pip install 'anymask\[{name}\]'"):
+        open_runtime(sam, name)

@@ -125,3 +125,20 @@ def test_columns_that_run_into_each_other_encode_as_one_run():
     whole[:, 1:4] = True
     assert rle.encode_part(whole[:, 1:4], 0, 1, whole.shape) == rle.encode(whole)
     assert rle.encode_part(np.ones((5, 6), bool), 0, 0, (5, 6)) == rle.encode(np.ones((5, 6), bool))
+
+
+def test_points_are_looked_up_without_decoding():
+    rng = np.random.default_rng(3)
+    for mask in draw_masks((40, 33)):
+        points = rng.uniform(-3, 45, (300, 2))
+        column, row = np.floor(points).astype(int).T
+        inside = (column >= 0) & (column < 33) & (row >= 0) & (row < 40)
+        expected = np.zeros(300, bool)
+        expected[inside] = mask[row[inside], column[inside]]
+        np.testing.assert_array_equal(rle.contains(rle.encode(mask), points), expected)
+
+
+def test_a_union_is_of_all_pixels():
+    masks = list(draw_masks((40, 33)))
+    for chosen in (masks[:1], masks[2:4], [masks[0], masks[5], masks[6]]):
+        assert rle.union([rle.encode(mask) for mask in chosen]) == rle.encode(np.any(chosen, axis=0))

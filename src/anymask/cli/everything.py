@@ -6,35 +6,64 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..errors import AnymaskError, ImageError, OutputError
+from ..errors import ImageError, OutputError
 from ..runtime.names import Precision, RuntimeName
 from .models import load
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..predict.automask.generator import SamAutomaticMaskGenerator
 
 SOME_FAILED = 3
 """exit code where some files of a folder failed"""
+
+Named = tuple[Path, str]
+"""a photo, and the stem of its results"""
+
+
+class Photo(NamedTuple):
+    """A photo with what decides its masks, where its results lie, and the record of an earlier run that did it."""
+
+    pixels: NDArray[np.uint8]
+    settings: dict[str, Any]
+    files: dict[str, str]
+    earlier: dict[str, Any] | None
+
+
+class Found(NamedTuple):
+    """A photo and the records of its masks."""
+
+    photo: Photo
+    records: list[dict[str, Any]]
 
 
 def everything(
     source: Annotated[Path, typer.Argument(metavar="IMAGE|DIR", help="A photo, or a folder of photos.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("masks"),
     preset: Annotated[
-        Literal["objects", "parts", "dense"],
-        typer.Option(help="objects: 16×16 points; parts: 32×32; dense: 32×32 and four zoomed-in crops."),
+        Literal["objects", "parts", "dense", "fast"],
+        typer.Option(
+            help="objects: 16×16 points; parts: 32×32; dense: 32×32 and four zoomed-in crops; fast: 32×32 but for "
+            "points on what was found, in bfloat16 where the chip computes in it."
+        ),
     ] = "objects",
     model: Annotated[str, typer.Option(help="A model's name (anymask models list) or a weights file.")] = "nano",
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the model; auto takes the fastest.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="fast computes in bfloat16, where the chip does.")] = "exact",
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="fast computes in bfloat16, where the chip does; by default as the preset has it."),
+    ] = None,
     cutouts: Annotated[bool, typer.Option(help="Also a cut-out with alpha of each mask, in NAME_cutouts.")] = False,
     again: Annotated[bool, typer.Option(help="Do photos anew that were done with the same settings.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, a line an image.")] = False,
@@ -49,27 +78,24 @@ def everything(
         raise typer.BadParameter(f"-o {out}: results would lie among the photos; name another folder")
     from ..files import make_folder
     from ..predict.automask.presets import preset_generator
+    from ..predict.folder import work_through
 
     sam = load(model, device)
-    generator = preset_generator(sam, preset, output_mode="coco_rle", runtime=runtime, precision=precision)
-    settings = {"model": sam.config.name, "weights": sam.weights_hash, "preset": preset, "cutouts": cutouts}
-    settings["precision"] = precision
-    settings["options"] = generator.options
-    folder = make_folder(out)
+    given = {} if precision is None else {"precision": precision}
+    generator = preset_generator(sam, preset, output_mode="coco_rle", runtime=runtime, **given)
+    job = Job(generator, make_folder(out), preset, cutouts, again)
     failed: list[str] = []
     console = Console(stderr=True, highlight=False, markup=False)
     with _progress(console) as progress:
         files = progress.add_task("photos", total=len(photos), visible=len(photos) > 1)
-        points = progress.add_task("points", total=None)
-        for photo, stem in photos.items():
-            try:
-                summary = _one(photo, stem, generator, settings, folder, _update(progress, points), again)
-            except (AnymaskError, MemoryError) as error:
-                if source.is_file() or isinstance(error, OutputError):
-                    raise
-                failed.append(str(error) or f"{photo}: not enough memory")
+        job.update = _update(progress, progress.add_task("points", total=None))
+        for (photo, _), outcome in work_through(photos.items(), job.read, job.work, job.write):
+            if isinstance(outcome, Exception):
+                if source.is_file() or isinstance(outcome, OutputError):
+                    raise outcome
+                failed.append(str(outcome) or f"{photo}: not enough memory")
             else:
-                _report(summary, as_json)
+                _report(outcome, as_json)
             progress.advance(files)
     for line in failed:
         console.print(f"failed: {line}", soft_wrap=True)
@@ -104,39 +130,69 @@ def _done(record: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def _one(
-    photo: Path,
-    stem: str,
-    generator: SamAutomaticMaskGenerator,
-    settings: dict[str, Any],
-    folder: Path,
-    update: Callable[[int, int], None],
-    again: bool,
-) -> dict[str, Any]:
-    """Do one photo and write its results, unless that was done before; return what `--json` prints."""
-    from ..files import remove
-    from ..predict.render import cutout
-    from ..task import rle
-    from ..task.image import read_image
-    from .results import common_files, keep_foreign, sa1b_record, write_common, write_image
+@dataclass
+class Job:
+    """A run over photos, in three steps that may run side by side: a photo and the stem of its results go in."""
 
-    pixels = read_image(photo)
-    settings = {**settings, "image": hashlib.sha256(pixels.tobytes()).hexdigest()[:16]}
-    files = common_files(folder, stem)
-    earlier = None if again else _done(Path(files["record"]), settings)
-    if earlier and all(Path(file).exists() for file in files.values()):
-        return {"image": str(photo), "masks": len(earlier["annotations"]), "done_before": True, "files": files}
-    keep_foreign(Path(files["record"]))
-    records = generator.generate(pixels, update)
-    masks = rle.Decoded([record["segmentation"] for record in records])
-    cutouts = folder / f"{stem}_cutouts"
-    for stale in cutouts.glob("[0-9][0-9][0-9].png"):
-        remove(stale)
-    if settings["cutouts"]:
-        for i, mask in enumerate(masks):
-            write_image(cutouts / f"{i + 1:03}.png", cutout(pixels, mask))
-    write_common(folder, stem, pixels, masks, sa1b_record(photo, pixels, records, settings))
-    return {"image": str(photo), "masks": len(records), "done_before": False, "files": files}
+    generator: SamAutomaticMaskGenerator
+    folder: Path
+    preset: str
+    cutouts: bool
+    again: bool
+    update: Callable[[int, int], None] | None = None
+
+    def read(self, item: Named) -> Photo:
+        """The photo, and what an earlier run with the same settings found in it."""
+        from ..task.image import read_image
+        from .results import common_files, keep_foreign
+
+        photo, stem = item
+        sam = self.generator.predictor.model
+        pixels = read_image(photo)
+        settings = {
+            "model": sam.config.name,
+            "weights": sam.weights_hash,
+            "preset": self.preset,
+            "cutouts": self.cutouts,
+            "precision": self.generator.predictor.runtime.precision,
+            "options": self.generator.options,
+            "image": hashlib.sha256(pixels.tobytes()).hexdigest()[:16],
+        }
+        files = common_files(self.folder, stem)
+        earlier = None if self.again else _done(Path(files["record"]), settings)
+        if earlier is None or not all(Path(file).exists() for file in files.values()):
+            keep_foreign(Path(files["record"]))
+            earlier = None
+        return Photo(pixels, settings, files, earlier)
+
+    def work(self, item: Named, photo: Photo) -> Found:
+        """The records of all its masks."""
+        if photo.earlier:
+            return Found(photo, photo.earlier["annotations"])
+        return Found(photo, self.generator.generate(photo.pixels, self.update))
+
+    def write(self, item: Named, found: Found) -> dict[str, Any]:
+        """Write the results; return what `--json` prints."""
+        from ..files import remove
+        from ..predict.render import cutout
+        from ..task import rle
+        from .results import sa1b_record, write_common, write_image
+
+        path, stem = item
+        photo = found.photo
+        summary = {"image": str(path), "masks": len(found.records), "done_before": False, "files": photo.files}
+        if photo.earlier:
+            return {**summary, "done_before": True}
+        masks = rle.Decoded([record["segmentation"] for record in found.records])
+        cutouts = self.folder / f"{stem}_cutouts"
+        for stale in cutouts.glob("[0-9][0-9][0-9].png"):
+            remove(stale)
+        if self.cutouts:
+            for i, mask in enumerate(masks):
+                write_image(cutouts / f"{i + 1:03}.png", cutout(photo.pixels, mask))
+        record = sa1b_record(path, photo.pixels, found.records, photo.settings)
+        write_common(self.folder, stem, photo.pixels, masks, record)
+        return summary
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:

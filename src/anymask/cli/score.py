@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from ..runtime.names import RuntimeName
+from ..runtime.names import Refine, RuntimeName
 from . import human
 from .ablation import ablation
 from .evaluation import check_models, find_samples, print_outcome, watching, wide_console
@@ -52,6 +52,10 @@ class Common:
         False
     )
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the model; auto takes the fastest.")] = "auto"
+    refine: Annotated[Refine, typer.Option(help="zoom asks for each mask again in the crop around it.")] = "none"
+    second_look: Annotated[
+        bool, typer.Option("--second-look", help="Scores count how far the model, shown its best mask, gives it again.")
+    ] = False
     format: Annotated[str, typer.Option(help="How the labels are written, where that is not plain to see.")] = "auto"
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images, where they do not lie beside the labels.")
@@ -236,10 +240,8 @@ def _evaluate(protocol: EvaluationProtocol, common: Common) -> None:
 
     options = dict(_key_and_value(option) for option in common.option or ())
     samples, name = find_samples(common.data, common.format, common.images, common.root, options, common.as_paper)
-    subjects = [
-        model_subject(short_name(m), protocol, partial(load, m, common.device), common.bf16, common.runtime)
-        for m in common.model
-    ]
+    how = (common.bf16, common.runtime, common.refine, common.second_look)
+    subjects = [model_subject(short_name(m), protocol, partial(load, m, common.device), *how) for m in common.model]
     subjects += baseline_subjects(protocol) if common.baselines else []
     check_subjects(protocol, subjects)
     check_models(common.model, common.device)

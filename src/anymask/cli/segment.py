@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ..errors import PromptError
-from ..runtime.names import Precision, RuntimeName
+from ..runtime.names import Precision, Refine, RuntimeName
 from .models import load
 
 if TYPE_CHECKING:
@@ -40,6 +40,15 @@ def segment(
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     runtime: Annotated[RuntimeName, typer.Option(help="What runs the model; auto takes the fastest.")] = "auto",
     precision: Annotated[Precision, typer.Option(help="fast computes in bfloat16, where the chip does.")] = "exact",
+    refine: Annotated[
+        Refine, typer.Option(help="zoom asks again in the crop around the mask, for crisp edges of small objects.")
+    ] = "none",
+    second_look: Annotated[
+        bool,
+        typer.Option(
+            "--second-look", help="Show the model its best mask: scores then tell more surely how good it is."
+        ),
+    ] = False,
     cache: Annotated[
         bool, typer.Option("--cache", help="Keep the photo's embedding, so that more clicks on it take no encoding.")
     ] = False,
@@ -61,7 +70,9 @@ def segment(
     from ..task.prompts import Prompt
 
     pixels = read_image(image)
-    predictor = SamPredictor(load(model, device), runtime, precision, EmbeddingCache() if cache else None)
+    predictor = SamPredictor(
+        load(model, device), runtime, precision, EmbeddingCache() if cache else None, refine, second_look
+    )
     frame = predictor.model.frame(*pixels.shape[:2])
     earlier = None if mask is None else _read_mask(mask, predictor, pixels)
     labels = [1] * len(point) + [0] * len(neg)

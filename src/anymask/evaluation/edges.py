@@ -93,6 +93,7 @@ class Edges(EvaluationProtocol):
     """box IoU beyond which two masks are duplicates"""
 
     name: ClassVar[str] = "edges"
+    refines: ClassVar[bool] = False
     baselines: ClassVar[Baselines] = {
         "canny": partial(Filter, canny),
         "sobel": partial(Filter, sobel),

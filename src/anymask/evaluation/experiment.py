@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..files import remove, write_json
 from ..model.sam import Sam
 from ..predict.predictor import SamPredictor
-from ..runtime.names import RuntimeName
+from ..runtime.names import Refine, RuntimeName
 from .expected import Published, expected
 from .protocol import EvaluationProtocol, Metric
 from .run import run
@@ -33,12 +33,12 @@ class Opened(NamedTuple):
     Attributes:
         asked: a predictor or what else the protocol made of it, or a baseline.
         weights: the hash of a model's weights.
-        bf16: whether it computes in bfloat16.
+        how: what else decides its answers, as JSON.
     """
 
     asked: Any
     weights: str | None = None
-    bf16: bool = False
+    how: dict[str, Any] = {}  # noqa: RUF012
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,22 @@ def model_subject(
     load: Callable[[], Sam],
     bf16: bool = False,
     runtime: RuntimeName = "auto",
+    refine: Refine = "none",
+    second_look: bool = False,
 ) -> Subject:
-    """A model as the subject of a protocol, on a runtime."""
+    """A model as the subject of a protocol, on a runtime.
+
+    Raises ConfigError for a refinement or a second look where the protocol asks for more than a predictor's masks.
+    """
+    if (refine != "none" or second_look) and not protocol.refines:
+        raise ConfigError(f"{protocol.name}: takes masks as the model gives them; leave out --refine and --second-look")
 
     def open_() -> Opened:
         sam = load()
-        predictor = SamPredictor(sam, runtime, "fast" if bf16 else "exact")
-        return Opened(protocol.subject(predictor), sam.weights_hash, bf16)
+        predictor = SamPredictor(sam, runtime, "fast" if bf16 else "exact", refine=refine, second_look=second_look)
+        asked = {"bf16": bf16, "refine": refine, "second_look": second_look}
+        how = {name: value for name, value in asked.items() if value not in (False, "none")}
+        return Opened(protocol.subject(predictor), sam.weights_hash, how)
 
     return Subject(name, open_)
 
@@ -182,8 +191,8 @@ def measure(
         path = folder / f"{subject.name}.jsonl"
         if again:
             remove(path)
-        asked, weights, bf16 = subject.open()
-        settings = {"model": subject.name, "weights": weights} | ({"bf16": True} if bf16 else {})
+        asked, weights, how = subject.open()
+        settings = {"model": subject.name, "weights": weights, **how}
         tell = partial(_tell, progress, subject.name, len(samples))
         rows = run(protocol, asked, samples, path, settings, tell, skip_empty)
         outcome.metrics[subject.name] = list(protocol.summarise(rows))

@@ -47,6 +47,7 @@ class Proposals(EvaluationProtocol):
     """box IoU beyond which two masks are duplicates"""
 
     name: ClassVar[str] = "proposals"
+    refines: ClassVar[bool] = False
     baselines: ClassVar[Baselines] = {"felzenszwalb": Felzenszwalb}
 
     def __post_init__(self) -> None:

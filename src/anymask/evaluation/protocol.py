@@ -72,6 +72,8 @@ class EvaluationProtocol(ABC):
     """of the command"""
     baselines: ClassVar[Baselines] = {}
     """what can be asked in the place of a model, without one"""
+    refines: ClassVar[bool] = True
+    """whether a predictor that refines its masks can be asked"""
 
     def __post_init__(self) -> None:
         check_types(self)

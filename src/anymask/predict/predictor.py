@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import ImageError, NoImageError, PromptError
+from ..errors import ConfigError, ImageError, NoImageError, PromptError
 from ..model.sam import ImageEmbedding, Sam
 from ..runtime.choose import open_runtime
 from ..runtime.interface import Runtime
-from ..runtime.names import Precision, RuntimeName
+from ..runtime.names import Precision, Refine, RuntimeName
 from ..task.frame import ImageFrame
 from ..task.image import read_image
 from ..task.prompts import Prompt, PromptBatch
 from .embedding_cache import EmbeddingCache
+from .second_look import agreement
 from .transform import ResizeLongestSide
+from .zoom import Zoom
 
 
 class Prediction(NamedTuple):
@@ -41,6 +43,12 @@ class SamPredictor:
         runtime: what runs it, see `open_runtime`.
         precision: "exact" for the model's own numbers but for rounding, "fast" for bfloat16 where the chip has it.
         cache: where embeddings are kept from image to image; None to keep none.
+        refine: "zoom" asks for each mask of `predict` and `predict_many` once more in the crop around it, for crisp
+            edges; it takes an encoding for each, where the crop is finer than the image.
+        second_look: in `predict` and `predict_many`, multiply the scores of each prompt by how far the model, shown its
+            best-scored mask, gives it again: they tell good answers from bad ones more surely, for one more decode.
+
+    Raises ConfigError for a runtime, precision or refinement that is not known.
     """
 
     def __init__(
@@ -49,12 +57,19 @@ class SamPredictor:
         runtime: RuntimeName | Runtime = "auto",
         precision: Precision = "exact",
         cache: EmbeddingCache | None = None,
+        refine: Refine = "none",
+        second_look: bool = False,
     ) -> None:
+        if refine not in get_args(Refine):
+            raise ConfigError(f"refine {refine!r} is not known; expected one of {', '.join(get_args(Refine))}")
         self.model = sam_model
         self.runtime = open_runtime(sam_model, runtime, precision)
         self.cache = cache
+        self.refine: Refine = refine
+        self.second_look = second_look
         self.transform = ResizeLongestSide(sam_model.config.encoder.size)
         self._embedding: ImageEmbedding | None = None
+        self._zoom: Zoom | None = None
 
     # the image
 
@@ -69,6 +84,7 @@ class SamPredictor:
         """Embed an H×W×3 uint8 RGB image of any shape, as `read_image` gives it."""
         self.reset_image()
         self._embedding = self.cache.embed(pixels, self.runtime) if self.cache else self.runtime.embed(pixels)
+        self._zoom = Zoom(self.runtime, pixels) if self.refine == "zoom" else None
 
     @torch.no_grad()
     def set_torch_image(self, transformed_image: Tensor, original_image_size: tuple[int, ...]) -> None:
@@ -87,12 +103,13 @@ class SamPredictor:
 
     def reset_image(self) -> None:
         """Forget the image."""
-        self._embedding = None
+        self._embedding = self._zoom = None
 
     def set_embedding(self, embedding: ImageEmbedding) -> None:
         """Go on with an image that was embedded before: `embedding`, as this property gave it then."""
         if len(embedding.frames) != 1 or embedding.frames[0].size != self.model.config.encoder.size:
             raise ImageError("embedding: expected that of one image, made by this model's predictor")
+        self.reset_image()
         self._embedding = embedding
 
     @property
@@ -155,7 +172,7 @@ class SamPredictor:
             box: x0, y0, x1, y1.
             mask_input: 1×256×256 logits of an earlier call.
             multimask_output: three masks, for an ambiguous prompt, rather than one.
-            return_logits: the full-size masks as float logits.
+            return_logits: the full-size masks as float logits; they are not refined.
 
         Returns:
             M×H×W masks, M scores (predicted IoU), M×256×256 logits. Raises PromptError for what is no prompt.
@@ -163,6 +180,9 @@ class SamPredictor:
         if point_coords is not None and point_labels is None:
             raise PromptError("point_labels: expected one label for each point, got none")
         prompt = Prompt(point_coords, point_labels, box, mask_input)
+        if self.refine == "zoom" and not return_logits:
+            found = self.predict_many([prompt], multimask_output)[0]
+            return found.masks, found.scores, found.logits
         low_res, iou = self._decode([prompt], multimask_output)
         logits = self.frame.masks_to_original(low_res)[0]
         masks = logits if return_logits else logits > self.model.mask_threshold
@@ -190,14 +210,28 @@ class SamPredictor:
                 low_res, iou = self._decode([prompts[i] for i in part], multimask)
                 for row, i in enumerate(part):
                     masks = self.frame.masks_to_original(low_res[row : row + 1])[0] > self.model.mask_threshold
-                    results[i] = Prediction(masks.cpu().numpy(), iou[row].cpu().numpy(), low_res[row].cpu().numpy())
+                    found = Prediction(masks.cpu().numpy(), iou[row].cpu().numpy(), low_res[row].cpu().numpy())
+                    results[i] = found if self.refine == "none" else self._zoomed(prompts[i], found)
         return [results[i] for i in range(len(prompts))]
+
+    def _zoomed(self, prompt: Prompt, found: Prediction) -> Prediction:
+        """The masks of one object, each asked for again in the crop around it; scores stay those of the image."""
+        if self._zoom is None:
+            raise NoImageError("refine='zoom' needs the image itself: call set_image before asking for masks")
+        zoomed = [
+            self._zoom.refine(prompt, mask, logits) for mask, logits in zip(found.masks, found.logits, strict=True)
+        ]
+        masks, logits = (np.stack(parts) for parts in zip(*zoomed, strict=True))
+        return Prediction(masks, found.scores, logits)
 
     @torch.no_grad()
     def _decode(self, prompts: Sequence[Prompt], multimask: bool) -> tuple[Tensor, Tensor]:
         """Low-resolution logits N×M×h×w and predicted IoU N×M of N objects."""
         batch = PromptBatch.pad(prompts, self.frame, self.model.config.mask_size, self.device)
-        return self.runtime.decode(self.embedding, batch, multimask)
+        logits, iou = self.runtime.decode(self.embedding, batch, multimask)
+        if self.second_look:
+            iou = iou * agreement(self.runtime, self.embedding, batch, logits, iou)
+        return logits, iou
 
     @torch.no_grad()
     def predict_torch(

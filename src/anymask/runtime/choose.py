@@ -14,6 +14,9 @@ from .names import Precision, RuntimeName
 
 log = logging.getLogger("anymask")
 
+LIBRARIES = {"openvino": ("openvino",), "onnx": ("onnx", "onnxruntime", "onnxscript")}
+"""what a runtime needs, which is also the extra that installs it"""
+
 
 def open_runtime(sam: Sam, name: RuntimeName | Runtime = "auto", precision: Precision = "exact") -> Runtime:
     """Make a model ready to answer.
@@ -43,12 +46,17 @@ def _fastest(sam: Sam) -> RuntimeName:
 
 
 def _open(sam: Sam, name: RuntimeName, precision: Precision) -> Runtime:
+    for library in LIBRARIES.get(name, ()):
+        if not find_spec(library):
+            raise ConfigError(f"runtime {name}: {library} is not installed; pip install 'anymask[{name}]'")
     if name == "openvino":
-        if not find_spec("openvino"):
-            raise ConfigError("runtime openvino: is not installed; pip install 'anymask[openvino]'")
         from .openvino_runtime import OpenVinoRuntime
 
         return OpenVinoRuntime(sam, precision)
+    if name == "onnx":
+        from .onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime(sam, precision)
     from .torch_runtime import TorchRuntime
 
     return TorchRuntime(sam, precision)

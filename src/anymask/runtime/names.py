@@ -1,10 +1,12 @@
-"""The names of the runtimes, and of how near they stay to the model's numbers."""
+"""The names of the runtimes, of how near they stay to the model's numbers, and of what is done for finer masks."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-RuntimeName = Literal["auto", "torch", "openvino"]
+RuntimeName = Literal["auto", "torch", "openvino", "onnx"]
 """auto: the fastest that is installed"""
 Precision = Literal["exact", "fast"]
 """exact: the model's float32 numbers but for rounding; fast: bfloat16 where the chip computes in it"""
+Refine = Literal["none", "zoom"]
+"""none: masks as the whole image gives them; zoom: each asked for once more in the crop around it"""

@@ -8,100 +8,45 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from ..errors import ConfigError
-from ..model.checkpoint import weights_hash
-from ..model.sam import ImageEmbedding, Sam
-from ..task.prompts import Label, PromptBatch
-from .graphs import answer_graph, encoder_graph, upscale_graph
-from .interface import Answers, Runtime
-from .kept import kept_graph
+from ..model.sam import Sam
+from .graph_runtime import Arrays, Call, GraphRuntime
+from .graphs import Graph
 from .names import Precision
 
-COUNTS = (1, 4, 16)
-"""how many prompts the decoder is compiled for; others are filled up to the next"""
-TOKENS = (2, 4, 8, 16, 32, 64, 128, 256)
-"""how many tokens a prompt is filled up to"""
 
-Arrays = list[NDArray[Any]]
+class OpenVinoRuntime(GraphRuntime):
+    """Runs a model on the CPU plugin of OpenVINO, in float32 or, with "fast", in bfloat16 where the chip has it.
 
-
-class OpenVinoRuntime(Runtime):
-    """Runs a model on the CPU plugin of OpenVINO.
-
-    Graphs are compiled for fixed shapes, which runs several times faster than graphs for any shape: prompts are filled
-    up to the next count that there is, and tokens that are not there are not attended to. A shape is compiled when it
-    first comes. One thread at a time may ask.
+    Graphs that are compiled for fixed shapes run four times faster than those for any shape.
     """
 
     name: ClassVar[str] = "openvino"
-    batch: ClassVar[int] = COUNTS[-1]
+    library: ClassVar[str] = "openvino"
+    file: ClassVar[str] = "graph.xml"
 
     def __init__(self, sam: Sam, precision: Precision = "exact") -> None:
         super().__init__(sam, precision)
-        if sam.device.type != "cpu":
-            raise ConfigError(f"runtime openvino: runs on the CPU, but the model is on {sam.device}; use torch there")
         bf16 = precision == "fast" and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._options = {"INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32", "PERFORMANCE_HINT": "LATENCY"}
-        self._requests: dict[Any, Any] = {}
 
-    @torch.no_grad()
-    def encode(self, pixels: Tensor) -> ImageEmbedding:
-        found = [
-            self._run("encoder", lambda: encoder_graph(self.sam), [image[None].numpy()], copy=True) for image in pixels
-        ]
-        features, *fine = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*found, strict=True))
-        return ImageEmbedding(features, tuple(fine), (), self.sam.config.name, self.sam.weights_hash)
-
-    @torch.no_grad()
-    def answer(self, embedding: ImageEmbedding, prompts: PromptBatch) -> Answers:
-        count, tokens = prompts.labels.shape[1:]
-        if count > COUNTS[-1]:
-            raise ValueError(f"at most {COUNTS[-1]} prompts at once, got {count}")
-        n, t = _next(count, COUNTS), _next(tokens, TOKENS)
-        inputs = [embedding.features.numpy(), *_filled(prompts, n, t)]
-        with_masks = prompts.masks is not None
-        name = "answer_masks" if with_masks else "answer"
-        iou, cells, weights = self._run(name, lambda: answer_graph(self.sam, with_masks), inputs)
-        answers = [torch.from_numpy(array[:count]) for array in (iou.copy(), cells, weights)]
-        return Answers(answers[0], answers[1], answers[2], embedding, self)
-
-    @torch.no_grad()
-    def upscale(self, cells: Tensor, weights: Tensor, embedding: ImageEmbedding) -> Tensor:
-        n = _next(len(cells), COUNTS)
-        inputs = [_more(part.numpy(), n) for part in (cells, weights)] + [fine.numpy() for fine in embedding.fine]
-        logits = self._run("upscale", lambda: upscale_graph(self.sam, embedding.fine), inputs, copy=True)[0]
-        return torch.from_numpy(logits[: len(cells)])
-
-    def _run(self, name: str, graph: Any, inputs: Arrays, copy: bool = False) -> Arrays:
-        """The outputs of a graph; without `copy` they are the runtime's memory, and hold until it is run again."""
-        self.sam.weights_hash = self.sam.weights_hash or weights_hash(self.sam)
-        shapes = tuple(array.shape for array in inputs)
-        key = (self.sam.weights_hash, name, shapes)  # training the model changes the hash
-        if key not in self._requests:
-            model = _core().read_model(self._path(name, graph))
-            model.reshape({i: list(shape) for i, shape in enumerate(shapes)})
-            compiled = _core().compile_model(model, "CPU", {**self._options, "SNIPPETS_MODE": "DISABLE"})
-            self._requests[key] = compiled.create_infer_request()
-        found = self._requests[key].infer(inputs, share_inputs=True, share_outputs=True)
-        return [array.copy() if copy else array for array in found.values()]
-
-    def _path(self, name: str, graph: Any) -> Path:
-        """The graph on disk, converted where it is not there yet."""
+    def _convert(self, graph: Graph, path: Path) -> None:
         import openvino
 
-        def make(path: Path) -> None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of tracing, about which a user can do nothing
-                model = openvino.convert_model(graph().export())
-            openvino.save_model(model, path, compress_to_fp16=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tracing, about which a user can do nothing
+            model = openvino.convert_model(graph.export())
+        openvino.save_model(model, path, compress_to_fp16=False)
 
-        version = openvino.__version__.partition("-")[0]
-        return kept_graph(self.sam, f"{name}-openvino-{version}", "graph.xml", make)
+    def _compile(self, path: Path, name: str, shapes: Sequence[tuple[int, ...]]) -> Call:
+        model = _core().read_model(path)
+        model.reshape({i: list(shape) for i, shape in enumerate(shapes)})
+        compiled = _core().compile_model(model, "CPU", {**self._options, "SNIPPETS_MODE": "DISABLE"})
+        request = compiled.create_infer_request()
+
+        def call(inputs: Arrays) -> Arrays:
+            return list(request.infer(inputs, share_inputs=True, share_outputs=True).values())
+
+        return call
 
 
 @cache
@@ -109,30 +54,3 @@ def _core() -> Any:
     import openvino
 
     return openvino.Core()
-
-
-def _next(count: int, sizes: Sequence[int]) -> int:
-    """The least of the sizes that holds `count`; beyond them all, `count` itself."""
-    return next((size for size in sizes if size >= count), count)
-
-
-def _more(array: NDArray[Any], count: int) -> NDArray[Any]:
-    """An array filled up with zeros to `count` rows; itself where there are that many."""
-    if len(array) == count:
-        return np.ascontiguousarray(array)
-    return np.concatenate([array, np.zeros((count - len(array), *array.shape[1:]), array.dtype)])
-
-
-def _filled(prompts: PromptBatch, count: int, tokens: int) -> Arrays:
-    """The inputs of 1×N prompts of T tokens, filled up to `count` prompts of `tokens` tokens."""
-    n, t = prompts.labels.shape[1:]
-    coords = np.zeros((count, tokens, 2), np.float32)
-    labels = np.full((count, tokens), int(Label.NOT_A_POINT), np.int64)
-    present = np.zeros((count, tokens), bool)
-    coords[:n, :t], labels[:n, :t] = prompts.coords[0], prompts.labels[0]
-    present[:n, :t] = True if prompts.present is None else prompts.present[0]
-    if prompts.masks is None:
-        return [coords, labels, present]
-    has_mask = np.zeros(count, bool)
-    has_mask[:n] = True if prompts.has_mask is None else prompts.has_mask[0]
-    return [coords, labels, present, _more(prompts.masks[0].numpy(), count), has_mask]

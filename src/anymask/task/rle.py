@@ -54,6 +54,24 @@ def area(rle: RLE) -> int:
     return int(coco.area(_compressed(rle)))
 
 
+def union(masks: Sequence[RLE]) -> RLE:
+    """The pixels that are in any of the masks, all of one size; nothing is decoded."""
+    if len(masks) == 1:
+        return masks[0]
+    merged = coco.merge([_compressed(mask) for mask in masks])
+    return {"size": [int(n) for n in merged["size"]], "counts": merged["counts"].decode("ascii")}
+
+
+def contains(rle: RLE, points: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of N×2 points (x, y) lie on foreground, without decoding; points outside the image do not."""
+    compressed = _compressed(rle)
+    height, width = compressed["size"]
+    ends = _parse(compressed["counts"]).cumsum()
+    x, y = np.floor(np.asarray(points, np.float64)).astype(np.int64).T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return np.asarray(inside & (np.searchsorted(ends, x * height + y, side="right") % 2 == 1))
+
+
 class Decoded(Sequence[NDArray[np.bool_]]):
     """Masks as a sequence that decodes each when it is looked at, so that many large ones need no memory."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -52,6 +52,8 @@ class SamAutomaticMaskGenerator:
         output_mode: form of `segmentation` in the records.
         runtime: what runs the model, see `open_runtime`.
         precision: "exact", or "fast" for bfloat16 where the chip has it.
+        skip_covered: leave out points that lie in the smallest mask that an earlier point gave and that is kept. It
+            saves decodes and loses some masks; points then come in an order that is drawn at random, always the same.
 
     Raises ConfigError for options that do not fit together.
     """
@@ -74,6 +76,7 @@ class SamAutomaticMaskGenerator:
         output_mode: OutputMode = "binary_mask",
         runtime: RuntimeName | Runtime = "auto",
         precision: Precision = "exact",
+        skip_covered: bool = False,
     ) -> None:
         if (points_per_side is None) == (point_grids is None):
             raise ConfigError("give either points_per_side or point_grids, and None for the other")
@@ -98,13 +101,14 @@ class SamAutomaticMaskGenerator:
         self.crop_n_points_downscale_factor = crop_n_points_downscale_factor
         self.min_mask_region_area = min_mask_region_area
         self.output_mode = output_mode
+        self.skip_covered = skip_covered
         self._of_frame: tuple[ImageFrame, Enlarger] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """The options that decide which masks are found, JSON-ready, apart from own grids."""
         names = ["pred_iou_thresh", "stability_score_thresh", "stability_score_offset", "box_nms_thresh"]
-        names += ["crop_n_layers", "crop_nms_thresh", "crop_overlap_ratio", "min_mask_region_area"]
+        names += ["crop_n_layers", "crop_nms_thresh", "crop_overlap_ratio", "min_mask_region_area", "skip_covered"]
         return {"points": [len(grid) for grid in self.point_grids], **{name: getattr(self, name) for name in names}}
 
     def generate(self, image: Any, progress: Progress | None = None) -> list[dict[str, Any]]:
@@ -145,10 +149,16 @@ class SamAutomaticMaskGenerator:
         x0, y0, x1, y1 = crop
         self.predictor.set_pixels(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
         points = self.point_grids[layer] * np.array([x1 - x0, y1 - y0])
+        if self.skip_covered:
+            points = np.random.default_rng(0).permutation(points)  # so that those of a batch lie on different objects
         size = min(self.points_per_batch, self.predictor.runtime.batch)
-        for start in range(0, len(points), size):
-            batch = points[start : start + size]
-            yield list(self._process(batch, crop, pixels.shape[:2])), len(batch)
+        while len(points):
+            found = list(self._process(points[:size], crop, pixels.shape[:2]))
+            left = points[size:]
+            if self.skip_covered:
+                left = left[~_covered(left + np.array([x0, y0]), found)]
+            yield found, len(points) - len(left)
+            points = left
 
     @torch.no_grad()
     def _process(self, points: NDArray[np.float64], crop: Crop, shape: tuple[int, ...]) -> Iterator[Candidate]:
@@ -214,6 +224,17 @@ class SamAutomaticMaskGenerator:
             "stability_score": candidate.stability,
             "crop_box": xyxy_to_xywh(np.array(candidate.crop)).tolist(),
         }
+
+
+def _covered(points: NDArray[np.float64], found: Sequence[Candidate]) -> NDArray[np.bool_]:
+    """Which points lie in the smallest mask of one of the points that gave the candidates: N."""
+    smallest: dict[tuple[float, float], Candidate] = {}
+    for candidate in sorted(found, key=lambda candidate: -rle.area(candidate.mask)):
+        smallest[candidate.point] = candidate
+    covered = np.zeros(len(points), bool)
+    for candidate in smallest.values():
+        covered |= rle.contains(candidate.mask, points)
+    return covered
 
 
 def _calibration(model: Sam) -> tuple[float, float, float]:

@@ -1,0 +1,80 @@
+"""Folders: while the model works on one photo, the next is read and the last is written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from ..errors import AnymaskError
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+Made = TypeVar("Made")
+Written = TypeVar("Written")
+
+AHEAD = 2
+"""photos read and not yet worked on, and photos worked on and not yet written, at most"""
+
+
+def work_through(
+    items: Iterable[Item],
+    read: Callable[[Item], Read],
+    work: Callable[[Item, Read], Made],
+    write: Callable[[Item, Made], Written],
+) -> Iterator[tuple[Item, Written | AnymaskError | MemoryError]]:
+    """Take each item through three steps that run side by side, and yield it with what the last step returns.
+
+    Items come in their order. One whose step raises an AnymaskError or a MemoryError is yielded with that, and the
+    others go on; whatever else is raised ends it all. At most a few are in memory at once.
+
+    Args:
+        items: what there is to do.
+        read: called in a thread of its own, up to `AHEAD` items ahead.
+        work: called by the caller's thread.
+        write: called in a thread of its own.
+    """
+    rest = iter(items)
+    reader, writer = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
+    coming: deque[tuple[Item, Future[Read]]] = deque()
+    going: deque[tuple[Item, Future[Written]]] = deque()
+    try:
+        coming.extend((item, reader.submit(read, item)) for item in islice(rest, AHEAD))
+        while coming:
+            item, found = coming.popleft()
+            coming.extend((after, reader.submit(read, after)) for after in islice(rest, 1))
+            going.append((item, _written(item, found, work, write, writer)))
+            while going and (len(going) > AHEAD or going[0][1].done()):
+                item, written = going.popleft()
+                outcome = _outcome(written)
+                yield item, outcome
+        for item, written in going:
+            outcome = _outcome(written)
+            yield item, outcome
+    finally:
+        reader.shutdown(cancel_futures=True)
+        writer.shutdown()  # what was worked on is not lost
+
+
+def _written(
+    item: Item,
+    found: Future[Read],
+    work: Callable[[Item, Read], Made],
+    write: Callable[[Item, Made], Written],
+    writer: ThreadPoolExecutor,
+) -> Future[Written]:
+    try:
+        return writer.submit(write, item, work(item, found.result()))
+    except (AnymaskError, MemoryError) as error:
+        failed: Future[Written] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _outcome(written: Future[Written]) -> Written | AnymaskError | MemoryError:
+    try:
+        return written.result()
+    except (AnymaskError, MemoryError) as error:
+        return error

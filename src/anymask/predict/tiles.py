@@ -1,0 +1,146 @@
+"""Prompts on an image that is too large for memory: only the tile around a prompt is read and encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, PromptError
+from ..model.sam import Sam
+from ..runtime.choose import open_runtime
+from ..runtime.interface import Runtime
+from ..runtime.names import Precision, RuntimeName
+from ..task import rle
+from ..task.frame import ImageFrame
+from ..task.large_image import LargeImage, large_shape, read_part
+from ..task.prompts import Prompt
+from .predictor import Prediction, SamPredictor
+
+ROOM = 2.0
+"""the first tile's side, in longer sides of what the prompt spans"""
+BLOCK = 64
+"""columns of a mask that are made larger at once"""
+
+Tile = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels of the image"""
+
+
+class TilePrediction(NamedTuple):
+    """Masks of one object: M masks as RLE of the whole image, M scores, and the tile they were found in."""
+
+    masks: list[rle.RLE]
+    scores: NDArray[np.float32]
+    tile: Tile
+
+
+class TilePredictor:
+    """Answers prompts on a large image, in its pixels.
+
+    A tile around the prompt is encoded; where a mask reaches its edge, one of twice the side is, seen more coarsely, up
+    to the whole image. The last tile is kept for more prompts on the same object.
+
+    Args:
+        model: the model.
+        image: H×W×3 uint8 RGB, read by slices.
+        tile: side of the smallest tile in pixels, and the most that is read of a larger one.
+        runtime: what runs the model, see `open_runtime`.
+        precision: "exact", or "fast" for bfloat16 where the chip has it.
+
+    Raises ImageError where the image is no H×W×3 uint8, and ConfigError for a tile below 64 pixels.
+    """
+
+    def __init__(
+        self,
+        model: Sam,
+        image: LargeImage,
+        tile: int = 1024,
+        runtime: RuntimeName | Runtime = "auto",
+        precision: Precision = "exact",
+    ) -> None:
+        if tile < 64:
+            raise ConfigError(f"tile: expected a side of at least 64 pixels, got {tile}")
+        self.image = image
+        self.shape = large_shape(image)
+        self.side = tile
+        self.predictor = SamPredictor(model, open_runtime(model, runtime, precision))
+        self._tile: Tile | None = None
+
+    def predict(self, prompt: Prompt, multimask_output: bool | None = None) -> TilePrediction:
+        """Masks of one object; `multimask_output` as for `SamPredictor.predict_many`.
+
+        Raises PromptError for a prompt outside the image or with a mask, whose logits belong to a whole image.
+        """
+        if prompt.mask is not None:
+            raise PromptError("mask: cannot be a prompt on a large image; give points or a box")
+        prompt.check_inside(ImageFrame(*self.shape, self.side))
+        for tile in self._tiles(prompt):
+            step = self._step(tile)
+            self._set(tile, step)
+            found = self.predictor.predict_many([_within(prompt, tile, step)], multimask_output)[0]
+            if not self._cut_off(found, tile):
+                break
+        masks = [self._record(mask, tile, step) for mask in found.masks]
+        return TilePrediction(masks, found.scores, tile)
+
+    def _tiles(self, prompt: Prompt) -> Iterator[Tile]:
+        """Tiles around a prompt, each twice as long as the one before, the last the whole image."""
+        known = [prompt.points] if prompt.box is None else [prompt.points, prompt.box.reshape(2, 2)]
+        corners = np.concatenate(known)
+        low, high = corners.min(0), corners.max(0)
+        side = max(self.side, round(ROOM * float((high - low).max())))
+        while True:
+            (x0, x1), (y0, y1) = (
+                _span(middle, side, length) for middle, length in zip((low + high) / 2, self.shape[::-1], strict=True)
+            )
+            yield x0, y0, x1, y1
+            if side >= max(self.shape):
+                return
+            side *= 2
+
+    def _step(self, tile: Tile) -> int:
+        """Every how many pixels a tile is read."""
+        return max(1, -(-max(tile[2] - tile[0], tile[3] - tile[1]) // self.side))
+
+    def _set(self, tile: Tile, step: int) -> None:
+        if self._tile != tile:
+            self._tile = None
+            self.predictor.set_pixels(read_part(self.image, tile, step))
+            self._tile = tile
+
+    def _cut_off(self, found: Prediction, tile: Tile) -> bool:
+        """Whether the best mask reaches an edge of its tile that is not one of the image."""
+        mask = found.masks[found.scores.argmax()]
+        height, width = self.shape
+        return bool(
+            (tile[0] > 0 and mask[:, 0].any())
+            or (tile[1] > 0 and mask[0].any())
+            or (tile[2] < width and mask[:, -1].any())
+            or (tile[3] < height and mask[-1].any())
+        )
+
+    def _record(self, mask: NDArray[np.bool_], tile: Tile, step: int) -> rle.RLE:
+        """A tile's mask as RLE of the image, made as large as it is there, some columns at a time."""
+        x0, y0, x1, y1 = tile
+        parts: list[rle.RLE] = []
+        for start in range(0, mask.shape[1], BLOCK):
+            block = mask[:, start : start + BLOCK].repeat(step, axis=0).repeat(step, axis=1)
+            left = x0 + start * step
+            if block.any() or not parts:
+                parts.append(rle.encode_part(block[: y1 - y0, : x1 - left], y0, left, self.shape))
+        return rle.union(parts)
+
+
+def _within(prompt: Prompt, tile: Tile, step: int) -> Prompt:
+    """A prompt in the pixels of a tile that is read every `step` pixels."""
+    origin, size = np.array(tile[:2]), np.array([tile[2] - tile[0], tile[3] - tile[1]])
+    box = None if prompt.box is None else np.clip(prompt.box.reshape(2, 2) - origin, 0, size).ravel() / step
+    return Prompt((prompt.points - origin) / step, prompt.labels, box)
+
+
+def _span(middle: float, side: int, length: int) -> tuple[int, int]:
+    """`side` pixels around the middle, moved into an axis of `length` pixels; all of them where it is shorter."""
+    first = max(0, min(round(middle - side / 2), length - side))
+    return first, min(first + side, length)
