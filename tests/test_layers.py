@@ -17,6 +17,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors"},
     {"files", "settings"},
+    {"journal"},
     {"task"},
     {"model", "dataset"},
     {"runtime"},

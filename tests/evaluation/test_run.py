@@ -16,9 +16,9 @@ from PIL import Image
 
 from anymask.dataset.sample import Sample
 from anymask.errors import AnymaskError, DataError, OutputError
-from anymask.evaluation import run as module
 from anymask.evaluation.protocol import EvaluationProtocol, Metric
 from anymask.evaluation.run import AHEAD, run
+from anymask.journal import Journal
 from anymask.task import rle
 
 NAMES = [f"{number:02}-é" for number in range(12)]
@@ -211,9 +211,10 @@ def test_a_place_that_cannot_be_written_is_named(samples, tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
 def test_a_full_disk_ends_in_an_error_that_names_the_file(samples, path):
     path.parent.mkdir()
+    journal = Journal(path, {})
     path.symlink_to("/dev/full")
     with pytest.raises(OutputError, match=r"m\.jsonl: cannot be written \(No space left on device\); free space"):
-        module._Writer(path, {}, {}, lambda done: None).__enter__()
+        journal.__enter__()
 
 
 def test_faulty_data_in_the_middle_name_the_record_and_keep_what_was_done(samples, path, tmp_path):

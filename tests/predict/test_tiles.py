@@ -11,7 +11,7 @@ import pytest
 from reference import fill_with_noise
 
 from anymask import load_model
-from anymask.errors import ConfigError, ImageError, PromptError
+from anymask.errors import ConfigError, ImageError, OutputError, PromptError
 from anymask.model.checkpoint import build_model
 from anymask.model.registry import MODELS
 from anymask.predict.automask.candidates import Candidate
@@ -98,6 +98,30 @@ def test_each_object_is_found_once_and_whole(tile, overlap):
     assert calls == [(i + 1, tiles) for i in range(tiles)]
     for candidate in found:
         assert rle.contains(candidate.mask, np.array([candidate.point])).all(), "the click lies in the image's pixels"
+
+
+def test_a_call_that_was_cut_goes_on(tmp_path):
+    """With a toy model, so that settings are those of a real generator: a tile is read once, over both calls."""
+    sam = build_model(MODELS["test_tiny_light"].config)
+    fill_with_noise(sam)
+    loose = {"pred_iou_thresh": -9.0, "stability_score_thresh": 0.0, "box_nms_thresh": 0.9, "points_per_side": 2}
+    generator = SamAutomaticMaskGenerator(sam, runtime="torch", **loose)
+    image = Recorder(np.random.default_rng(0).integers(0, 256, (100, 150, 3), np.uint8))
+    expected = everything_in_tiles(generator, image.array, 70)
+    assert expected
+
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    journal = tmp_path / "tiles.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        everything_in_tiles(generator, image, 70, progress=stop, journal=journal)
+    journal.write_bytes(journal.read_bytes() + b'{"image": "cut')
+    assert everything_in_tiles(generator, image, 70, journal=journal) == expected
+    assert len(image.read) == len(set(image.read)) == 6
+    with pytest.raises(OutputError, match="tile 70, not 80"):
+        everything_in_tiles(generator, image, 80, journal=journal)
 
 
 def test_tiles_cover_the_image_and_overlap():

@@ -11,12 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset.sample import Object, Record
+from ..journal import Row as Row
 from ..predict.predictor import Prediction, SamPredictor
 from ..settings import check_types
 from ..task.prompts import Prompt
-
-Row = dict[str, Any]
-"""the figures of one object or image, JSON-ready"""
 
 Deferred = Callable[[], list[Row]]
 """makes the rows of an image without the model; it is called in another process, so it must pickle"""

@@ -1,26 +1,33 @@
 """Everything in an image that is too large for memory: tile by tile, and what crosses the seams made whole again.
 
 Neighbouring tiles overlap. Two masks of two tiles belong to one instance where, within the overlap, they are the same
-mask; all that belong together, however many tiles they cross, are joined to one.
+mask. Where a tile shows the instance whole, its mask stands; else the pieces of all tiles that it crosses are joined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError
+from ...journal import Journal
+from ...model.checkpoint import weights_hash
 from ...task import rle
 from ...task.large_image import LargeImage, large_shape, read_part
 from .candidates import Candidate, suppress
 from .generator import Progress, SamAutomaticMaskGenerator
 from .grid import Crop
 
-SAME = 0.6
+SAME = 0.75
 """least IoU, within the overlap of two tiles, of the parts of one instance"""
+PLACES = ("box", "point", "crop")
+"""fields of a candidate that are tuples, which JSON does not have"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +41,17 @@ class Part:
         """The mask in an area of the image that lies in the tile."""
         x0, y0 = self.tile[:2]
         return rle.decode(self.candidate.mask)[area[1] - y0 : area[3] - y0, area[0] - x0 : area[2] - x0]
+
+    def is_cut(self, shape: tuple[int, int]) -> bool:
+        """Whether the mask reaches an edge of its tile that is not one of the image of (height, width)."""
+        box, (left, top, right, bottom) = _shifted(self.candidate.box, self.tile), self.tile
+        height, width = shape
+        return (
+            (left > 0 and box[0] <= left + 1)
+            or (top > 0 and box[1] <= top + 1)
+            or (right < width and box[2] >= right - 2)
+            or (bottom < height and box[3] >= bottom - 2)
+        )
 
     def touches(self, area: Crop) -> bool:
         """Whether the mask's box reaches into an area of the image."""
@@ -66,8 +84,9 @@ def everything_in_tiles(
     tile: int = 1024,
     overlap: float = 0.25,
     progress: Progress | None = None,
+    journal: Path | None = None,
 ) -> list[Candidate]:
-    """All masks of a large image, in its pixels; in memory are a row of tiles' masks as RLE, and one tile's pixels.
+    """All masks of a large image, in its pixels; in memory are all masks as RLE, and one tile's pixels.
 
     Args:
         generator: finds the masks of a tile.
@@ -75,27 +94,66 @@ def everything_in_tiles(
         tile: side of the tiles in pixels. No mask is finer than a tile gives, whatever the image's size.
         overlap: of neighbouring tiles, as part of their side. What is smaller is whole in one of them.
         progress: called with the tiles that are done, and all.
+        journal: a file that keeps what each tile gave, so that a call that was cut goes on where it stopped. It tells
+            images apart by their shape alone.
 
-    Raises ImageError where the image is no H×W×3 uint8 and ConfigError for tiles that cannot be.
+    Raises ImageError where the image is no H×W×3 uint8, ConfigError for tiles that cannot be, and OutputError for a
+    journal that cannot be written or is of another model, image shape or options.
     """
     shape = large_shape(image)
     grid = tile_grid(*shape, tile, overlap)
+    with ExitStack() as stack:
+        kept: Journal | None = None
+        if journal is not None:
+            settings = {"shape": list(shape), "tile": tile, "overlap": overlap, **_settings(generator)}
+            kept = stack.enter_context(Journal(journal, settings))
+        groups = _joined(grid, shape, lambda crop: _in_tile(generator, image, crop, kept), progress)
+    whole = [candidate for parts in groups for candidate in _instances(parts, shape)]
+    return suppress(whole, [candidate.predicted_iou for candidate in whole], generator.box_nms_thresh)
+
+
+def _joined(
+    grid: list[list[Crop]],
+    shape: tuple[int, int],
+    find: Callable[[Crop], list[Candidate]],
+    progress: Progress | None = None,
+) -> Groups:
+    """What is found in the tiles, as parts that are joined across the seams."""
     total = len(grid) * len(grid[0])
     groups = Groups()
     above: list[list[Part]] = []
     for row, tiles in enumerate(grid):
         now: list[list[Part]] = []
         for column, crop in enumerate(tiles):
-            parts = [Part(candidate, crop) for candidate in generator.candidates(read_part(image, crop))]
+            parts = [Part(candidate, crop) for candidate in find(crop)]
             groups.add(parts)
             for neighbour in [*now[-1:], *above[max(0, column - 1) : column + 2]]:
-                _join(groups, neighbour, parts)
+                _join(groups, neighbour, parts, shape)
             now.append(parts)
             if progress:
                 progress(row * len(tiles) + column + 1, total)
         above = now
-    whole = [_merged(parts, shape) for parts in groups]
-    return suppress(whole, [candidate.predicted_iou for candidate in whole], generator.box_nms_thresh)
+    return groups
+
+
+def _in_tile(
+    generator: SamAutomaticMaskGenerator, image: LargeImage, crop: Crop, kept: Journal | None
+) -> list[Candidate]:
+    """The masks of a tile in its pixels, from the journal where it has them."""
+    name = ",".join(str(side) for side in crop)
+    if kept is not None and name in kept.done:
+        return [Candidate(**{**row, **{key: tuple(row[key]) for key in PLACES}}) for row in kept.done[name]]
+    found = list(generator.candidates(read_part(image, crop)))
+    if kept is not None:
+        kept.write(name, [asdict(candidate) for candidate in found])
+    return found
+
+
+def _settings(generator: SamAutomaticMaskGenerator) -> dict[str, Any]:
+    """What decides the masks of a tile."""
+    runtime = generator.predictor.runtime
+    runtime.sam.weights_hash = runtime.sam.weights_hash or weights_hash(runtime.sam)
+    return {"weights": runtime.sam.weights_hash, "runtime": str(runtime), **generator.options}
 
 
 class Groups:
@@ -121,8 +179,12 @@ class Groups:
         return iter({id(group): group for group in self._group.values()}.values())
 
 
-def _join(groups: Groups, before: Sequence[Part], now: Sequence[Part]) -> None:
-    """Join the parts of two overlapping tiles that are one mask in the overlap; each part has one partner at most."""
+def _join(groups: Groups, before: Sequence[Part], now: Sequence[Part], shape: tuple[int, int]) -> None:
+    """Join the parts of two overlapping tiles that are one mask in the overlap.
+
+    A mask that no tile cuts has nothing outside of its own tile, which is held against its partner, and it takes all
+    that are the same. Of those that are cut each has one partner at most.
+    """
     if not before or not now:
         return
     a, b = before[0].tile, now[0].tile
@@ -132,18 +194,36 @@ def _join(groups: Groups, before: Sequence[Part], now: Sequence[Part]) -> None:
     left, right = ([part for part in parts if part.touches(area)] for parts in (before, now))
     if not left or not right:
         return
-    overlaps = _ious([part.within(area) for part in left], [part.within(area) for part in right])
+    whole = np.array([not part.is_cut(shape) for part in left])[:, None] | [not part.is_cut(shape) for part in right]
+    overlaps = _overlaps(left, right, area, shape)
+    for i, j in np.argwhere(whole & (overlaps >= SAME)):
+        groups.join(left[i], right[j])
+    overlaps[whole] = 0
     while overlaps.max() >= SAME:
         i, j = np.unravel_index(overlaps.argmax(), overlaps.shape)
         groups.join(left[int(i)], right[int(j)])
         overlaps[i], overlaps[:, j] = 0, 0
 
 
-def _ious(left: Sequence[NDArray[np.bool_]], right: Sequence[NDArray[np.bool_]]) -> NDArray[np.float64]:
-    """IoU of each mask with each: L×R; 0 where both are empty."""
-    a, b = (np.stack([mask.ravel() for mask in masks]).astype(np.float32) for masks in (left, right))
-    both = a @ b.T
-    return np.asarray(both / np.maximum(a.sum(1)[:, None] + b.sum(1) - both, 1), np.float64)
+def _overlaps(left: Sequence[Part], right: Sequence[Part], area: Crop, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """IoU of each part with each: L×R. It counts the area, and what else a part has where the other is not cut."""
+    masks = [np.stack([part.within(area).ravel() for part in parts]).astype(np.float32) for parts in (left, right)]
+    inside = [each.sum(1) for each in masks]
+    full = [np.array([rle.area(part.candidate.mask) for part in parts]) for parts in (left, right)]
+    whole = [np.array([not part.is_cut(shape) for part in parts]) for parts in (left, right)]
+    of_left = np.where(whole[1], full[0][:, None], inside[0][:, None])
+    of_right = np.where(whole[0][:, None], full[1], inside[1])
+    both = masks[0] @ masks[1].T
+    return np.asarray(both / np.maximum(of_left + of_right - both, 1), np.float64)
+
+
+def _instances(parts: Sequence[Part], shape: tuple[int, int]) -> Iterator[Candidate]:
+    """What the parts that belong together are: those that no tile cuts, or else all of them joined."""
+    whole = [part for part in parts if not part.is_cut(shape)]
+    if whole:
+        yield from (_merged([part], shape) for part in whole)
+    else:
+        yield _merged(parts, shape)
 
 
 def _merged(parts: Sequence[Part], shape: tuple[int, int]) -> Candidate:
