@@ -100,6 +100,15 @@ def test_an_object_as_large_as_the_image_is_left_as_it_is(nano):
     np.testing.assert_array_equal(answers[0].logits, answers[1].logits)
 
 
+def test_a_box_beside_the_mask_is_no_error(nano):
+    """What a model answers may lie outside the box that it was asked by."""
+    pixels, truth = drawn()
+    zoom = Zoom(SamPredictor(nano).runtime, pixels)
+    logits = SamPredictor(nano).model.frame(*truth.shape).mask_to_logits(truth, 256)
+    found = zoom.refine(Prompt(box=[10, 900, 200, 1100]), truth, logits)
+    assert iou(found.mask, truth) > 0.5
+
+
 def test_zoom_needs_the_image_and_a_known_name(nano):
     with pytest.raises(ConfigError, match="refine 'zom' is not known"):
         SamPredictor(nano, refine="zom")

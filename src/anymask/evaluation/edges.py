@@ -58,10 +58,8 @@ class ModelEdges:
     def _decode(self, width: int, height: int) -> tuple[Tensor, Tensor]:
         """Low-resolution logits N×h×w and predicted IoU N of all masks."""
         predictor = self.predictor
-        coords = torch.as_tensor(predictor.frame.to_model(point_grid(self.points) * [width, height]))
-        points = coords.float().to(predictor.device)[:, None]
-        labels = torch.ones(points.shape[:2], dtype=torch.int64, device=predictor.device)
-        prompts = PromptBatch.same_parts((points, labels), None, None)
+        points = point_grid(self.points) * [width, height]
+        prompts = PromptBatch.clicks(points, predictor.frame, predictor.device)
         logits, iou = predictor.runtime.decode(predictor.embedding, prompts)
         return logits.flatten(0, 1), iou.flatten(0, 1)
 

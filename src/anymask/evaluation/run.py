@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -16,6 +16,7 @@ from zlib import crc32
 from ..dataset.sample import Sample
 from ..errors import AnymaskError, OutputError
 from ..journal import Journal, Row
+from ..predict.folder import read_ahead
 from .processes import processes
 from .protocol import EvaluationProtocol, LabelledImage
 
@@ -63,7 +64,7 @@ def run(
         progress(len(journal.done))
 
     with journal:
-        _evaluate(protocol, subject, _read_ahead(left, skip_empty), write)
+        _evaluate(protocol, subject, _images(left, skip_empty), write)
     return [row for sample in samples for row in journal.done[sample.name]]
 
 
@@ -117,7 +118,7 @@ def _fingerprint(samples: Sequence[Sample]) -> str:
     return f"{len(samples)} images, {crc32(chr(10).join(sample.name for sample in samples).encode()):08x}"
 
 
-def _read_ahead(samples: Sequence[Sample], skip_empty: bool) -> Iterator[LabelledImage]:
+def _images(samples: Sequence[Sample], skip_empty: bool) -> Iterator[LabelledImage]:
     """The images with their objects, in order, read by threads while the last one is worked on."""
 
     def read(sample: Sample) -> LabelledImage:
@@ -126,14 +127,5 @@ def _read_ahead(samples: Sequence[Sample], skip_empty: bool) -> Iterator[Labelle
         sample.forget()
         return image
 
-    with ThreadPoolExecutor(2) as threads:
-        try:
-            queue: deque[Future[LabelledImage]] = deque()
-            for sample in samples:
-                queue.append(threads.submit(read, sample))
-                if len(queue) > AHEAD:
-                    yield queue.popleft().result()
-            while queue:
-                yield queue.popleft().result()
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+    for _, image in read_ahead(samples, read, AHEAD, threads=2):
+        yield image.result()

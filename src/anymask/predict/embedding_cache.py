@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 
 from ..errors import ConfigError, OutputError
 from ..files import replacing
-from ..model.checkpoint import weights_hash
 from ..model.sam import ImageEmbedding
 from ..runtime.interface import Runtime
 from ..runtime.kept import cache_folder
@@ -62,10 +61,8 @@ class EmbeddingCache:
         return ImageEmbedding(features, tuple(fine), (frame,), config.name, runtime.sam.weights_hash)
 
     def _key(self, pixels: NDArray[np.uint8], runtime: Runtime) -> str:
-        sam = runtime.sam
-        sam.weights_hash = sam.weights_hash or weights_hash(sam)
-        config = replace(sam.config, name="")
-        digest = hashlib.sha256(f"{pixels.shape} {sam.weights_hash} {config} {runtime}".encode())
+        config = replace(runtime.sam.config, name="")
+        digest = hashlib.sha256(f"{pixels.shape} {runtime.weights} {config} {runtime}".encode())
         digest.update(np.ascontiguousarray(pixels).tobytes())
         return digest.hexdigest()[:40]
 

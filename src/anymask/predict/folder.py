@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from contextlib import closing
 from typing import TypeVar
 
 from ..errors import AnymaskError
@@ -36,26 +36,38 @@ def work_through(
         work: called by the caller's thread.
         write: called in a thread of its own.
     """
-    rest = iter(items)
-    reader, writer = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
-    coming: deque[tuple[Item, Future[Read]]] = deque()
+    writer = ThreadPoolExecutor(1, "write")
     going: deque[tuple[Item, Future[Written]]] = deque()
     try:
-        coming.extend((item, reader.submit(read, item)) for item in islice(rest, AHEAD))
-        while coming:
-            item, found = coming.popleft()
-            coming.extend((after, reader.submit(read, after)) for after in islice(rest, 1))
-            going.append((item, _written(item, found, work, write, writer)))
-            while going and (len(going) > AHEAD or going[0][1].done()):
-                item, written = going.popleft()
-                outcome = _outcome(written)
-                yield item, outcome
+        with closing(read_ahead(items, read, AHEAD)) as coming:
+            for item, found in coming:
+                going.append((item, _written(item, found, work, write, writer)))
+                while going and (len(going) > AHEAD or going[0][1].done()):
+                    item, written = going.popleft()
+                    outcome = _outcome(written)
+                    yield item, outcome
         for item, written in going:
             outcome = _outcome(written)
             yield item, outcome
     finally:
-        reader.shutdown(cancel_futures=True)
         writer.shutdown()  # what was worked on is not lost
+
+
+def read_ahead(
+    items: Iterable[Item], read: Callable[[Item], Read], ahead: int, threads: int = 1
+) -> Generator[tuple[Item, Future[Read]], None, None]:
+    """Each item, in order, with what `read` gives of it; threads read up to `ahead` items further than is taken."""
+    pool = ThreadPoolExecutor(threads, "read")
+    queue: deque[tuple[Item, Future[Read]]] = deque()
+    try:
+        for item in items:
+            queue.append((item, pool.submit(read, item)))
+            if len(queue) > ahead:
+                yield queue.popleft()
+        while queue:
+            yield queue.popleft()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _written(

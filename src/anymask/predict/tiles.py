@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, PromptError
 from ..model.sam import Sam
-from ..runtime.choose import open_runtime
 from ..runtime.interface import Runtime
 from ..runtime.names import Precision, RuntimeName
 from ..task import rle
 from ..task.frame import ImageFrame
 from ..task.large_image import LargeImage, large_shape, read_part
 from ..task.prompts import Prompt
+from .automask.grid import Crop
 from .predictor import Prediction, SamPredictor
 
 ROOM = 2.0
@@ -24,16 +24,13 @@ ROOM = 2.0
 BLOCK = 64
 """columns of a mask that are made larger at once"""
 
-Tile = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels of the image"""
-
 
 class TilePrediction(NamedTuple):
     """Masks of one object: M masks as RLE of the whole image, M scores, and the tile they were found in."""
 
     masks: list[rle.RLE]
     scores: NDArray[np.float32]
-    tile: Tile
+    tile: Crop
 
 
 class TilePredictor:
@@ -65,8 +62,8 @@ class TilePredictor:
         self.image = image
         self.shape = large_shape(image)
         self.side = tile
-        self.predictor = SamPredictor(model, open_runtime(model, runtime, precision))
-        self._tile: Tile | None = None
+        self.predictor = SamPredictor(model, runtime, precision)
+        self._tile: Crop | None = None
 
     def predict(self, prompt: Prompt, multimask_output: bool | None = None) -> TilePrediction:
         """Masks of one object; `multimask_output` as for `SamPredictor.predict_many`.
@@ -85,7 +82,7 @@ class TilePredictor:
         masks = [self._record(mask, tile, step) for mask in found.masks]
         return TilePrediction(masks, found.scores, tile)
 
-    def _tiles(self, prompt: Prompt) -> Iterator[Tile]:
+    def _tiles(self, prompt: Prompt) -> Iterator[Crop]:
         """Tiles around a prompt, each twice as long as the one before, the last the whole image."""
         known = [prompt.points] if prompt.box is None else [prompt.points, prompt.box.reshape(2, 2)]
         corners = np.concatenate(known)
@@ -100,17 +97,17 @@ class TilePredictor:
                 return
             side *= 2
 
-    def _step(self, tile: Tile) -> int:
+    def _step(self, tile: Crop) -> int:
         """Every how many pixels a tile is read."""
         return max(1, -(-max(tile[2] - tile[0], tile[3] - tile[1]) // self.side))
 
-    def _set(self, tile: Tile, step: int) -> None:
+    def _set(self, tile: Crop, step: int) -> None:
         if self._tile != tile:
             self._tile = None
             self.predictor.set_pixels(read_part(self.image, tile, step))
             self._tile = tile
 
-    def _cut_off(self, found: Prediction, tile: Tile) -> bool:
+    def _cut_off(self, found: Prediction, tile: Crop) -> bool:
         """Whether the best mask reaches an edge of its tile that is not one of the image."""
         mask = found.masks[found.scores.argmax()]
         height, width = self.shape
@@ -121,7 +118,7 @@ class TilePredictor:
             or (tile[3] < height and mask[-1].any())
         )
 
-    def _record(self, mask: NDArray[np.bool_], tile: Tile, step: int) -> rle.RLE:
+    def _record(self, mask: NDArray[np.bool_], tile: Crop, step: int) -> rle.RLE:
         """A tile's mask as RLE of the image, made as large as it is there, some columns at a time."""
         x0, y0, x1, y1 = tile
         parts: list[rle.RLE] = []
@@ -133,7 +130,7 @@ class TilePredictor:
         return rle.union(parts)
 
 
-def _within(prompt: Prompt, tile: Tile, step: int) -> Prompt:
+def _within(prompt: Prompt, tile: Crop, step: int) -> Prompt:
     """A prompt in the pixels of a tile that is read every `step` pixels."""
     origin, size = np.array(tile[:2]), np.array([tile[2] - tile[0], tile[3] - tile[1]])
     box = None if prompt.box is None else np.clip(prompt.box.reshape(2, 2) - origin, 0, size).ravel() / step

@@ -121,8 +121,9 @@ class Zoom:
         size = np.array([crop.x1, crop.y1]) - origin
         points = prompt.points - origin
         inside = ((points >= 0) & (points <= size)).all(axis=1)
-        box = prompt.box if prompt.box is not None else mask_boxes(mask[None])[0] + [0.0, 0.0, 1.0, 1.0]
-        box = np.clip(box.reshape(2, 2) - origin, 0, size).ravel()
+        drawn = mask_boxes(mask[None])[0] + [0.0, 0.0, 1.0, 1.0] if prompt.box is None else prompt.box
+        corners = np.clip(drawn.reshape(2, 2) - origin, 0, size)
+        box = corners.ravel() if (corners[1] > corners[0]).all() else None  # the mask may lie beside the box
         return Prompt(points[inside], prompt.labels[inside], box, self._in_crop(logits, crop))
 
     def _in_crop(self, logits: NDArray[np.float32], crop: Crop) -> NDArray[np.float32]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..model.checkpoint import weights_hash
 from ..model.sam import ImageEmbedding, Sam
 from ..task.prompts import Label, PromptBatch
 from .graphs import Graph, answer_graph, encoder_graph, upscale_graph
@@ -96,9 +95,8 @@ class GraphRuntime(Runtime):
 
     def _run(self, name: str, graph: Callable[[], Graph], inputs: Arrays, copy: bool = False) -> Arrays:
         """The outputs of a graph; without `copy` they are the runtime's memory, and hold until it is run again."""
-        self.sam.weights_hash = self.sam.weights_hash or weights_hash(self.sam)
         shapes = tuple(array.shape for array in inputs)
-        key = (self.sam.weights_hash, name, shapes)  # training the model changes the hash
+        key = (self.weights, name, shapes)  # training the model changes the hash
         if key not in self._calls:
             path = kept_graph(self.sam, self._form(name), self.file, lambda path: self._convert(graph(), path))
             self._calls[key] = self._compile(path, name, shapes)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..model.checkpoint import weights_hash
 from ..model.sam import ImageEmbedding, Sam
 from ..task.prompts import PromptBatch
 from .names import Precision
@@ -55,6 +56,12 @@ class Runtime(ABC):
     def __init__(self, sam: Sam, precision: Precision = "exact") -> None:
         self.sam = sam
         self.precision = precision
+
+    @property
+    def weights(self) -> str:
+        """The hash of the model's weights, worked out where it is not known, as after training."""
+        self.sam.weights_hash = self.sam.weights_hash or weights_hash(self.sam)
+        return self.sam.weights_hash
 
     @abstractmethod
     def encode(self, pixels: Tensor) -> ImageEmbedding:

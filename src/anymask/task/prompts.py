@@ -157,6 +157,15 @@ class PromptBatch:
         return cls(coords[None], labels[None], masks=None if masks is None else masks[None])
 
     @classmethod
+    def clicks(cls, points: NDArray[np.float64], frame: ImageFrame, device: Any = None) -> PromptBatch:
+        """A click on each of N×2 points in original pixels, an object each: 1×N."""
+        import torch
+
+        coords = torch.as_tensor(frame.to_model(points), dtype=torch.float32, device=device)[:, None]
+        labels = torch.ones(len(points), 1, dtype=torch.int64, device=device)
+        return cls.same_parts((coords, labels), None, None)
+
+    @classmethod
     def pad(cls, prompts: Sequence[Prompt], frame: ImageFrame, mask_size: int = 256, device: Any = None) -> PromptBatch:
         """Pad a ragged list of prompts on one image to a batch of 1×N; absent tokens are never attended to.
 

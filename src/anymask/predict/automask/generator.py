@@ -167,11 +167,8 @@ class SamAutomaticMaskGenerator:
         Masks are dropped on their predicted IoU before they are upscaled at all; what is left goes to full size one by
         one and no further than it reaches, and becomes RLE at once, so that memory does not grow with the points.
         """
-        runtime, frame = self.predictor.runtime, self.predictor.frame
-        coords = torch.as_tensor(frame.to_model(points), dtype=torch.float32, device=self.predictor.device)[:, None]
-        labels = torch.ones(len(points), 1, dtype=torch.int64, device=coords.device)
-        prompts = PromptBatch.same_parts((coords, labels), None, None)
-        answers = runtime.answer(self.predictor.embedding, prompts)
+        prompts = PromptBatch.clicks(points, self.predictor.frame, self.predictor.device)
+        answers = self.predictor.runtime.answer(self.predictor.embedding, prompts)
         iou = answers.iou[:, 1:]
         least = self.pred_iou_thresh if self.pred_iou_thresh > 0 else -torch.inf
         of_point, which = (iou > least).nonzero(as_tuple=True)

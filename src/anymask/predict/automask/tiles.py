@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ...errors import ConfigError
 from ...journal import Journal
-from ...model.checkpoint import weights_hash
 from ...task import rle
 from ...task.large_image import LargeImage, large_shape, read_part
 from .candidates import Candidate, suppress
@@ -32,26 +31,34 @@ PLACES = ("box", "point", "crop")
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A mask as one tile shows it: a candidate in pixels of the tile, and where that lies in the image."""
+    """A mask as one tile shows it.
+
+    Attributes:
+        candidate: the mask, in pixels of the tile.
+        tile: where that lies in the image.
+        is_cut: whether the mask reaches an edge of the tile that is not one of the image.
+    """
 
     candidate: Candidate
     tile: Crop
+    is_cut: bool
 
-    def within(self, area: Crop) -> NDArray[np.bool_]:
-        """The mask in an area of the image that lies in the tile."""
-        x0, y0 = self.tile[:2]
-        return rle.decode(self.candidate.mask)[area[1] - y0 : area[3] - y0, area[0] - x0 : area[2] - x0]
-
-    def is_cut(self, shape: tuple[int, int]) -> bool:
-        """Whether the mask reaches an edge of its tile that is not one of the image of (height, width)."""
-        box, (left, top, right, bottom) = _shifted(self.candidate.box, self.tile), self.tile
-        height, width = shape
-        return (
+    @classmethod
+    def of(cls, candidate: Candidate, tile: Crop, shape: tuple[int, int]) -> Part:
+        """What a tile of an image of (height, width) shows."""
+        box, (left, top, right, bottom), (height, width) = _shifted(candidate.box, tile), tile, shape
+        is_cut = (
             (left > 0 and box[0] <= left + 1)
             or (top > 0 and box[1] <= top + 1)
             or (right < width and box[2] >= right - 2)
             or (bottom < height and box[3] >= bottom - 2)
         )
+        return cls(candidate, tile, is_cut)
+
+    def within(self, area: Crop) -> NDArray[np.bool_]:
+        """The mask in an area of the image that lies in the tile."""
+        x0, y0 = self.tile[:2]
+        return rle.decode(self.candidate.mask)[area[1] - y0 : area[3] - y0, area[0] - x0 : area[2] - x0]
 
     def touches(self, area: Crop) -> bool:
         """Whether the mask's box reaches into an area of the image."""
@@ -107,17 +114,16 @@ def everything_in_tiles(
         if journal is not None:
             settings = {"shape": list(shape), "tile": tile, "overlap": overlap, **_settings(generator)}
             kept = stack.enter_context(Journal(journal, settings))
-        groups = _joined(grid, shape, lambda crop: _in_tile(generator, image, crop, kept), progress)
+
+        def find(crop: Crop) -> list[Part]:
+            return [Part.of(candidate, crop, shape) for candidate in _in_tile(generator, image, crop, kept)]
+
+        groups = _joined(grid, find, progress)
     whole = [candidate for parts in groups for candidate in _instances(parts, shape)]
     return suppress(whole, [candidate.predicted_iou for candidate in whole], generator.box_nms_thresh)
 
 
-def _joined(
-    grid: list[list[Crop]],
-    shape: tuple[int, int],
-    find: Callable[[Crop], list[Candidate]],
-    progress: Progress | None = None,
-) -> Groups:
+def _joined(grid: list[list[Crop]], find: Callable[[Crop], list[Part]], progress: Progress | None) -> Groups:
     """What is found in the tiles, as parts that are joined across the seams."""
     total = len(grid) * len(grid[0])
     groups = Groups()
@@ -125,10 +131,10 @@ def _joined(
     for row, tiles in enumerate(grid):
         now: list[list[Part]] = []
         for column, crop in enumerate(tiles):
-            parts = [Part(candidate, crop) for candidate in find(crop)]
+            parts = find(crop)
             groups.add(parts)
             for neighbour in [*now[-1:], *above[max(0, column - 1) : column + 2]]:
-                _join(groups, neighbour, parts, shape)
+                _join(groups, neighbour, parts)
             now.append(parts)
             if progress:
                 progress(row * len(tiles) + column + 1, total)
@@ -152,8 +158,7 @@ def _in_tile(
 def _settings(generator: SamAutomaticMaskGenerator) -> dict[str, Any]:
     """What decides the masks of a tile."""
     runtime = generator.predictor.runtime
-    runtime.sam.weights_hash = runtime.sam.weights_hash or weights_hash(runtime.sam)
-    return {"weights": runtime.sam.weights_hash, "runtime": str(runtime), **generator.options}
+    return {"weights": runtime.weights, "runtime": str(runtime), **generator.options}
 
 
 class Groups:
@@ -179,7 +184,7 @@ class Groups:
         return iter({id(group): group for group in self._group.values()}.values())
 
 
-def _join(groups: Groups, before: Sequence[Part], now: Sequence[Part], shape: tuple[int, int]) -> None:
+def _join(groups: Groups, before: Sequence[Part], now: Sequence[Part]) -> None:
     """Join the parts of two overlapping tiles that are one mask in the overlap.
 
     A mask that no tile cuts has nothing outside of its own tile, which is held against its partner, and it takes all
@@ -194,8 +199,9 @@ def _join(groups: Groups, before: Sequence[Part], now: Sequence[Part], shape: tu
     left, right = ([part for part in parts if part.touches(area)] for parts in (before, now))
     if not left or not right:
         return
-    whole = np.array([not part.is_cut(shape) for part in left])[:, None] | [not part.is_cut(shape) for part in right]
-    overlaps = _overlaps(left, right, area, shape)
+    cut = [np.array([part.is_cut for part in parts]) for parts in (left, right)]
+    whole = ~(cut[0][:, None] & cut[1])
+    overlaps = _overlaps(left, right, area)
     for i, j in np.argwhere(whole & (overlaps >= SAME)):
         groups.join(left[i], right[j])
     overlaps[whole] = 0
@@ -205,21 +211,21 @@ def _join(groups: Groups, before: Sequence[Part], now: Sequence[Part], shape: tu
         overlaps[i], overlaps[:, j] = 0, 0
 
 
-def _overlaps(left: Sequence[Part], right: Sequence[Part], area: Crop, shape: tuple[int, int]) -> NDArray[np.float64]:
+def _overlaps(left: Sequence[Part], right: Sequence[Part], area: Crop) -> NDArray[np.float64]:
     """IoU of each part with each: L×R. It counts the area, and what else a part has where the other is not cut."""
     masks = [np.stack([part.within(area).ravel() for part in parts]).astype(np.float32) for parts in (left, right)]
     inside = [each.sum(1) for each in masks]
     full = [np.array([rle.area(part.candidate.mask) for part in parts]) for parts in (left, right)]
-    whole = [np.array([not part.is_cut(shape) for part in parts]) for parts in (left, right)]
-    of_left = np.where(whole[1], full[0][:, None], inside[0][:, None])
-    of_right = np.where(whole[0][:, None], full[1], inside[1])
+    cut = [np.array([part.is_cut for part in parts]) for parts in (left, right)]
+    of_left = np.where(cut[1], inside[0][:, None], full[0][:, None])
+    of_right = np.where(cut[0][:, None], inside[1], full[1])
     both = masks[0] @ masks[1].T
     return np.asarray(both / np.maximum(of_left + of_right - both, 1), np.float64)
 
 
 def _instances(parts: Sequence[Part], shape: tuple[int, int]) -> Iterator[Candidate]:
     """What the parts that belong together are: those that no tile cuts, or else all of them joined."""
-    whole = [part for part in parts if not part.is_cut(shape)]
+    whole = [part for part in parts if not part.is_cut]
     if whole:
         yield from (_merged([part], shape) for part in whole)
     else:
