@@ -10,7 +10,7 @@ import torch
 from reference import fill_with_noise, reference_sam, same_as
 from torch import Tensor
 
-from anymask.model.drawn_prompts import DrawnPrompts
+from anymask.model.prompt_encoder import PromptEncoder
 from anymask.model.registry import MODELS, sam_model_registry
 from anymask.model.sam import ImageEmbedding, Sam
 from anymask.task.frame import ImageFrame
@@ -142,14 +142,14 @@ def test_a_batch_is_what_the_reference_makes_of_each_prompt() -> None:
 @pytest.mark.parametrize("size", [64, 96])
 def test_prompts_are_drawn_where_they_lie(size: int) -> None:
     """On maps of half the frame's side: clicks, the filled box and the mask, each on its own map."""
-    drawn = DrawnPrompts(16)
-    drawn.embed = torch.nn.Sequential()  # leave the maps as they are
+    encoder = PromptEncoder(16, size // 8, size, draw_prompts=True)
     coords = torch.tensor([[[10.0, 20.0], [50.0, 30.0], [8.0, 16.0], [40.0, 60.0]]])
     labels = torch.tensor([[1, 0, 2, 3]])
     side = size // 2
     mask = torch.full((1, 1, side, side), -9.0)
     mask[0, 0, 3, 5] = 9.0
-    foreground, background, box, earlier = drawn(coords, labels, None, mask, (size, size), (size // 8, size // 8))[0]
+    batch = PromptBatch(coords[None], labels[None], masks=mask[None])
+    foreground, background, box, earlier = encoder.draw(batch, encoder.image_embedding_size)[0]
     assert foreground.shape == (side, side)
     for disc, (x, y) in ((foreground, (5, 10)), (background, (25, 15))):
         assert disc[y, x] == disc.max() > 0.9
@@ -160,7 +160,7 @@ def test_prompts_are_drawn_where_they_lie(size: int) -> None:
     assert earlier.argmax() == 3 * side + 5
     assert earlier.min() > -1
     absent = torch.tensor([[False, True, False, False]])
-    maps = drawn(coords, labels, absent, None, (size, size), (size // 8, size // 8))[0]
+    maps = encoder.draw(PromptBatch(coords[None], labels[None], absent[None]), encoder.image_embedding_size)[0]
     assert torch.equal(maps[1], background)
     assert not maps[[0, 2, 3]].any()
 

@@ -108,6 +108,23 @@ def test_more_prompts_than_are_answered_at_once(kind, sam, embedding):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_one_image_after_another(kind, sam):
+    """What prompts share of an image is kept, and is not taken for that of the next image or of other weights."""
+    changed = Sam(sam.config).eval()
+    changed.load_state_dict(sam.state_dict())
+    runtime, batch = kind(changed), padded(sam, prompts(sam, masks=False))
+    first, second = (
+        sam.encode(torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(seed))) for seed in (1, 2)
+    )
+    assert_same(runtime, first, batch)
+    assert_same(runtime, second, batch)
+    fill_with_noise(changed.train(), seed=7)
+    changed.eval()
+    assert_same(runtime, second, batch)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_single_masks_are_those_of_all(kind, sam, embedding):
     batch = padded(sam, prompts(sam, masks=False))
     runtime = kind(sam)

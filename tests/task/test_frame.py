@@ -107,6 +107,20 @@ def test_masks_come_back(shape: tuple[int, int]) -> None:
     assert overlap > 0.85
 
 
+@pytest.mark.parametrize("shape", [(37, 53), (64, 64), (900, 640), (3, 2000)])
+@pytest.mark.parametrize("occupied", [None, (250, 256)])
+def test_masks_over_a_threshold_are_those_of_the_logits(shape: tuple[int, int], occupied: tuple[int, int]) -> None:
+    """But for pixels that are on the threshold to within rounding."""
+    frame = ImageFrame(*shape, 256, occupied=occupied)
+    logits = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 8
+    full = frame.masks_to_original(logits)
+    masks = frame.masks_over(logits, 0.7)
+    assert masks.dtype == torch.bool and masks.shape == full.shape
+    differs = masks != (full > 0.7)
+    assert ((full - 0.7).abs() * differs).max() < 1e-4
+    assert masks.any() and not masks.all()
+
+
 @pytest.mark.parametrize("shape", [(37, 53), (64, 64), (481, 640)])
 def test_a_mask_prompt_comes_back(shape: tuple[int, int]) -> None:
     """What `mask_to_logits` makes of a mask, `masks_to_original` undoes, but for the edge."""

@@ -37,27 +37,22 @@ class DrawnPrompts(nn.Module):
             nn.Conv2d(2 * hidden, dim, 1),
         )
 
-    def forward(
-        self,
-        coords: Tensor,
-        labels: Tensor,
-        present: Tensor | None,
-        masks: Tensor | None,
-        size: tuple[int, int],
-        grid: tuple[int, int],
+    def forward(self, maps: Tensor) -> Tensor:
+        """Embed drawn maps, N×4×4h×4w: N×C×h×w."""
+        return self.embed(maps)
+
+    def maps(
+        self, coords: Tensor, labels: Tensor, masks: Tensor | None, size: tuple[int, int], grid: tuple[int, int]
     ) -> Tensor:
-        """Return N×C×h×w.
+        """Draw N prompts: clicks on the object, clicks beside it, box, and earlier mask, N×4×4h×4w.
 
         Args:
             coords: N×T×2 in the model frame of (height, width) `size`.
             labels: N×T, a `Label` each.
-            present: N×T bool, or None for all.
             masks: N×1×4h×4w logits, zero where there is none; or None.
             grid: (h, w) of the embedding.
         """
         h, w = 4 * grid[0], 4 * grid[1]
-        if present is not None:
-            labels = labels.masked_fill(~present, Label.NOT_A_POINT)
         cells = coords * coords.new_tensor([w / size[1], h / size[0]])  # N×T×2
         xs = torch.arange(w, device=coords.device) + 0.5
         ys = torch.arange(h, device=coords.device) + 0.5
@@ -69,7 +64,7 @@ class DrawnPrompts(nn.Module):
             _filled_box(xs, ys, cells, labels),
             _no_mask(coords, h, w) if masks is None else torch.tanh(masks[:, 0] / self.softness),
         ]
-        return self.embed(torch.stack(maps, dim=1))
+        return torch.stack(maps, dim=1)
 
 
 def _no_mask(coords: Tensor, h: int, w: int) -> Tensor:

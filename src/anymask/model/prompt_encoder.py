@@ -54,23 +54,34 @@ class PromptEncoder(nn.Module):
             grid: (h, w) of the embedding they belong to; the config's own by default.
         """
         grid = grid or self.image_embedding_size
-        count = math.prod(prompts.shape)
-        coords, labels = prompts.coords.flatten(0, 1), prompts.labels.flatten(0, 1)  # BN×T×2, BN×T
+        sparse, present = self.embed_tokens(prompts, grid)
+        return sparse, self.embed_dense(prompts, grid), present
+
+    def embed_tokens(self, prompts: PromptBatch, grid: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+        """Sparse tokens of B×N objects, (B·N)×T×C, and which are present, (B·N)×T; None for all."""
+        sparse = self._embed_points(prompts.coords.flatten(0, 1), prompts.labels.flatten(0, 1), self._frame_size(grid))
         present = None if prompts.present is None else prompts.present.flatten(0, 1)
-        size = self._frame_size(grid)
-        sparse = self._embed_points(coords, labels, size)
-
-        masks = None if prompts.masks is None else prompts.masks.flatten(0, 1)  # BN×1×H×W
-        has_mask = None if prompts.has_mask is None else prompts.has_mask.flatten()
-        dense = self._embed_masks(masks, has_mask, count, grid)
-        if self.drawn is not None:
-            dense = dense + self.drawn(coords, labels, present, masks, size, grid)
-
         if prompts.text is not None:
             sparse = torch.cat([sparse, prompts.text.flatten(0, 1)], dim=1)
             if present is not None:
-                present = torch.cat([present, present.new_ones(count, prompts.text.shape[2])], dim=1)
-        return sparse, dense, present
+                present = torch.cat([present, present.new_ones(present.shape[0], prompts.text.shape[2])], dim=1)
+        return sparse, present
+
+    def embed_dense(self, prompts: PromptBatch, grid: tuple[int, int]) -> Tensor:
+        """Dense map of B×N objects, (B·N)×C×h×w."""
+        masks = None if prompts.masks is None else prompts.masks.flatten(0, 1)  # BN×1×H×W
+        has_mask = None if prompts.has_mask is None else prompts.has_mask.flatten()
+        dense = self._embed_masks(masks, has_mask, math.prod(prompts.shape), grid)
+        return dense if self.drawn is None else dense + self.drawn(self.draw(prompts, grid))
+
+    def draw(self, prompts: PromptBatch, grid: tuple[int, int]) -> Tensor:
+        """The maps of B×N objects' clicks, boxes and masks, for `drawn` to embed: (B·N)×4×4h×4w."""
+        drawn = cast(DrawnPrompts, self.drawn)
+        labels, present = prompts.labels.flatten(0, 1), prompts.present
+        if present is not None:
+            labels = labels.masked_fill(~present.flatten(0, 1), Label.NOT_A_POINT)
+        masks = None if prompts.masks is None else prompts.masks.flatten(0, 1)
+        return drawn.maps(prompts.coords.flatten(0, 1), labels, masks, self._frame_size(grid), grid)
 
     def forward(
         self,

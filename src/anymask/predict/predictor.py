@@ -184,8 +184,7 @@ class SamPredictor:
             found = self.predict_many([prompt], multimask_output)[0]
             return found.masks, found.scores, found.logits
         low_res, iou = self._decode([prompt], multimask_output)
-        logits = self.frame.masks_to_original(low_res)[0]
-        masks = logits if return_logits else logits > self.model.mask_threshold
+        masks = self._at_full_size(low_res, return_logits)[0]
         return masks.cpu().numpy(), iou[0].cpu().numpy(), low_res[0].cpu().numpy()
 
     def predict_many(
@@ -209,7 +208,7 @@ class SamPredictor:
                 part = chosen[start : start + size]
                 low_res, iou = self._decode([prompts[i] for i in part], multimask)
                 for row, i in enumerate(part):
-                    masks = self.frame.masks_to_original(low_res[row : row + 1])[0] > self.model.mask_threshold
+                    masks = self._at_full_size(low_res[row : row + 1])[0]
                     found = Prediction(masks.cpu().numpy(), iou[row].cpu().numpy(), low_res[row].cpu().numpy())
                     results[i] = found if self.refine == "none" else self._zoomed(prompts[i], found)
         return [results[i] for i in range(len(prompts))]
@@ -232,6 +231,12 @@ class SamPredictor:
         if self.second_look:
             iou = iou * agreement(self.runtime, self.embedding, batch, logits, iou)
         return logits, iou
+
+    def _at_full_size(self, logits: Tensor, return_logits: bool = False) -> Tensor:
+        """N×M×H×W masks, or their logits, of low-resolution logits N×M×h×w."""
+        if return_logits:
+            return self.frame.masks_to_original(logits)
+        return self.frame.masks_over(logits, self.model.mask_threshold)
 
     @torch.no_grad()
     def predict_torch(
@@ -261,5 +266,4 @@ class SamPredictor:
         points = None if point_coords is None or point_labels is None else (point_coords, point_labels)
         prompts = PromptBatch.same_parts(points, boxes, mask_input, self.device)
         low_res, iou = self.runtime.decode(self.embedding, prompts, multimask_output)
-        masks = self.frame.masks_to_original(low_res)
-        return masks if return_logits else masks > self.model.mask_threshold, iou, low_res
+        return self._at_full_size(low_res, return_logits), iou, low_res

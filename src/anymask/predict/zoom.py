@@ -87,7 +87,7 @@ class Zoom:
         batch = PromptBatch.pad([self._prompt(prompt, mask, logits, crop)], frame, sam.config.mask_size, sam.device)
         found, _ = self.runtime.decode(embedding, batch, multimask=False)
         sharp = np.zeros_like(mask)
-        part = frame.masks_to_original(found)[0, 0] > sam.mask_threshold
+        part = frame.masks_over(found, sam.mask_threshold)[0, 0]
         sharp[crop.y0 : crop.y1, crop.x0 : crop.x1] = part.cpu().numpy()
         if iou(sharp, mask) < AGREEMENT:
             return Zoomed(mask, logits)

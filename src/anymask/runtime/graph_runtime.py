@@ -15,9 +15,10 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..model.sam import ImageEmbedding, Sam
 from ..task.prompts import Label, PromptBatch
-from .graphs import Graph, answer_graph, encoder_graph, upscale_graph
+from .graphs import Graph, answer_graph, encoder_graph, shared_graph, upscale_graph
 from .interface import Answers, Runtime
 from .kept import kept_graph
+from .many_prompts import shares_image
 from .names import Precision
 
 COUNTS = (1, 4, 16)
@@ -50,6 +51,7 @@ class GraphRuntime(Runtime):
                 f"runtime {self.name}: runs on the CPU, but the model is on {sam.device}; use torch there"
             )
         self._calls: dict[Any, Call] = {}
+        self._shared: tuple[str, ImageEmbedding, Arrays] | None = None
 
     @abstractmethod
     def _convert(self, graph: Graph, path: Path) -> None:
@@ -79,10 +81,12 @@ class GraphRuntime(Runtime):
         if count > COUNTS[-1]:
             raise ValueError(f"at most {COUNTS[-1]} prompts at once, got {count}")
         n, t = _next(count, COUNTS), _next(tokens, TOKENS)
-        inputs = [embedding.features.numpy(), *_filled(prompts, n, t)]
+        image = self._image(embedding, prompts)
+        inputs = [*image, *_filled(prompts, n, t)]
         with_masks = prompts.masks is not None
         name = "answer_masks" if with_masks else "answer"
-        iou, cells, weights = self._run(name, lambda: answer_graph(self.sam, with_masks), inputs)
+        traced = [torch.from_numpy(part) for part in image]
+        iou, cells, weights = self._run(name, lambda: answer_graph(self.sam, traced, with_masks), inputs)
         answers = [torch.from_numpy(array[:count]) for array in (iou.copy(), cells, weights)]
         return Answers(answers[0], answers[1], answers[2], embedding, self)
 
@@ -92,6 +96,16 @@ class GraphRuntime(Runtime):
         inputs = [_more(part.numpy(), n) for part in (cells, weights)] + [fine.numpy() for fine in embedding.fine]
         logits = self._run("upscale", lambda: upscale_graph(self.sam, embedding.fine), inputs, copy=True)[0]
         return torch.from_numpy(logits[: len(cells)])
+
+    def _image(self, embedding: ImageEmbedding, prompts: PromptBatch) -> Arrays:
+        """What prompts see of an image: what they share, computed once for one image after another, or its features."""
+        features = embedding.features.numpy()
+        if not shares_image(self.sam, prompts):
+            return [features]
+        if self._shared is None or self._shared[:2] != (self.weights, embedding):
+            shared = self._run("shared", lambda: shared_graph(self.sam), [features], copy=True)
+            self._shared = (self.weights, embedding, shared)
+        return self._shared[2]
 
     def _run(self, name: str, graph: Callable[[], Graph], inputs: Arrays, copy: bool = False) -> Arrays:
         """The outputs of a graph; without `copy` they are the runtime's memory, and hold until it is run again."""

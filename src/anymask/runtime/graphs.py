@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from ..model.sam import ImageEmbedding, Sam
+from ..model.sam import Sam
 from ..task.prompts import PromptBatch
 from . import many_prompts
+from .many_prompts import SharedImage
 
 
 class Encoder(nn.Module):
@@ -26,8 +28,22 @@ class Encoder(nn.Module):
         return features, *fine
 
 
+class Shared(nn.Module):
+    """An image's features to what its prompts share, in the order of `SharedImage`."""
+
+    def __init__(self, sam: Sam) -> None:
+        super().__init__()
+        self.sam = sam
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        return many_prompts.shared_image(self.sam, features)
+
+
 class Answer(nn.Module):
-    """N prompts on one image to their predicted IoU, their cells and the masks' channel weights."""
+    """N prompts on one image to their predicted IoU, their cells and the masks' channel weights.
+
+    The image is what they share of it, four tensors, or its features alone.
+    """
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
@@ -35,7 +51,7 @@ class Answer(nn.Module):
 
     def forward(
         self,
-        features: Tensor,
+        image: list[Tensor],
         coords: Tensor,
         labels: Tensor,
         present: Tensor,
@@ -45,7 +61,8 @@ class Answer(nn.Module):
         if masks is not None and has_mask is not None:
             masks, has_mask = masks[None], has_mask[None]
         prompts = PromptBatch(coords[None], labels[None], present[None], masks, has_mask)
-        return many_prompts.answer(self.sam, ImageEmbedding(features), prompts)
+        shared = image[0] if len(image) == 1 else SharedImage(*image)
+        return many_prompts.answer(self.sam, shared, prompts, (self.sam.config.grid, self.sam.config.grid))
 
 
 class Upscale(nn.Module):
@@ -69,7 +86,7 @@ class Graph:
 
     name: str
     module: nn.Module
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[Any, ...]
     dynamic: tuple[Any, ...]
 
     def export(self) -> ExportedProgram:
@@ -84,17 +101,29 @@ def encoder_graph(sam: Sam) -> Graph:
     return Graph("encoder", Encoder(sam), (torch.zeros(1, 3, size, size),), ({},))
 
 
-def answer_graph(sam: Sam, with_masks: bool) -> Graph:
-    """The decoder up to the masks, for N prompts of T tokens, all with or all without mask prompts."""
+def shared_graph(sam: Sam) -> Graph:
+    """What prompts without masks share of an image."""
+    return Graph("shared", Shared(sam), (_features(sam),), ({},))
+
+
+def answer_graph(sam: Sam, image: Sequence[Tensor], with_masks: bool) -> Graph:
+    """The decoder up to the masks, for N prompts of T tokens, all with or all without mask prompts.
+
+    `image` is what the prompts see of any image, to be traced by.
+    """
     count, tokens = Dim("count", min=1, max=4096), Dim("tokens", min=1, max=1024)
     config, n, t = sam.config, 3, 4
-    features = torch.zeros(1, config.dim, config.grid, config.grid)
-    inputs = [features, torch.zeros(n, t, 2), torch.ones(n, t, dtype=torch.int64), torch.ones(n, t, dtype=torch.bool)]
-    dynamic: list[Any] = [{}, *[{0: count, 1: tokens}] * 3]
+    inputs: list[Any] = [list(image)]
+    inputs += [torch.zeros(n, t, 2), torch.ones(n, t, dtype=torch.int64), torch.ones(n, t, dtype=torch.bool)]
+    dynamic: list[Any] = [[{} for _ in image], *[{0: count, 1: tokens}] * 3]
     if with_masks:
         inputs += [torch.zeros(n, 1, config.mask_size, config.mask_size), torch.ones(n, dtype=torch.bool)]
         dynamic += [{0: count}, {0: count}]
     return Graph("answer_masks" if with_masks else "answer", Answer(sam), tuple(inputs), tuple(dynamic))
+
+
+def _features(sam: Sam) -> Tensor:
+    return torch.zeros(1, sam.config.dim, sam.config.grid, sam.config.grid)
 
 
 def upscale_graph(sam: Sam, fine: tuple[Tensor, ...]) -> Graph:

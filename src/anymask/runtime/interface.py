@@ -90,7 +90,7 @@ class Runtime(ABC):
             answers = self.answer(embedding, part)
             logits.append(self.upscale(answers.cells, answers.weights[:, chosen], embedding))
             scores.append(answers.iou[:, chosen])
-        return torch.cat(logits), torch.cat(scores)
+        return (logits[0], scores[0]) if len(logits) == 1 else (torch.cat(logits), torch.cat(scores))
 
     def __str__(self) -> str:
         return f"{self.name}, {self.precision}"

@@ -6,7 +6,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 from filelock import FileLock
 from platformdirs import user_cache_path
@@ -35,7 +37,7 @@ def kept_graph(sam: Sam, name: str, file: str, make: Callable[[Path], None]) -> 
         file: name of the main file.
         make: called with the path to write.
     """
-    folder = cache_folder() / "models" / f"{sam.config.name}-{sam.weights_hash}" / name
+    folder = cache_folder() / "models" / f"{sam.config.name}-{sam.weights_hash}" / f"{name}-{_code_hash()}"
     if (folder / file).is_file():
         return folder / file
     try:
@@ -48,6 +50,14 @@ def kept_graph(sam: Sam, name: str, file: str, make: Callable[[Path], None]) -> 
             f"{folder}: cannot be written ({error.strerror or error}); free space, or name a folder in {CACHE_VARIABLE}"
         ) from error
     return folder / file
+
+
+@cache
+def _code_hash() -> str:
+    """Eight digits that change with the code that graphs are made by, so that none is taken that older code made."""
+    package = Path(__file__).parents[1]
+    files = sorted(path for part in ("model", "runtime") for path in (package / part).rglob("*.py"))
+    return f"{crc32(b''.join(path.read_bytes() for path in files)):08x}"
 
 
 def _make(folder: Path, file: str, make: Callable[[Path], None]) -> None:

@@ -12,15 +12,16 @@ The numbers are those of `Sam.decode_all`, but for rounding. What is saved, for 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.sam import ImageEmbedding, Sam
+from ..model.sam import Sam
 from ..model.two_way import Attention, TwoWayBlock
 from ..task.prompts import PromptBatch
+from .prompted_cells import prompted_cells
 
 
 class Heads:
@@ -130,28 +131,78 @@ class Layer:
         return self.block.norm4(torch.baddbmm(cells.expand(rows.shape[0], -1, -1), weights.transpose(1, 2), rows))
 
 
-def answer(sam: Sam, embedding: ImageEmbedding, prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """Answer 1×N prompts on one image: predicted IoU N×4, cells N×K×C, channel weights N×4×(C/8)."""
+class SharedImage(NamedTuple):
+    """What prompts that only bring tokens share of an image, whatever they ask.
+
+    Attributes:
+        cells: the image, 1×K×C.
+        keys, values: of the first layer's cells where tokens ask, heads×K×d.
+        asking: queries of the first layer's cells, heads×K×d.
+    """
+
+    cells: Tensor
+    keys: Tensor
+    values: Tensor
+    asking: Tensor
+
+
+def shares_image(sam: Sam, prompts: PromptBatch) -> bool:
+    """Whether prompts share an image: not those that bring masks, nor in a model that draws them into it."""
+    return prompts.masks is None and sam.prompt_encoder.drawn is None
+
+
+def shared_image(sam: Sam, features: Tensor) -> SharedImage:
+    """Of one image's features 1×C×h×w, what does not depend on prompts."""
+    h, w = features.shape[-2:]
+    nothing = sam.prompt_encoder.no_mask_embed.weight[..., None, None]
+    image = sam.mask_decoder.prompted_image(features, nothing.expand(1, -1, h, w))
+    cells = _cells(image)
+    placed = cells[0] + _positions(sam, (h, w))[0].to(cells.dtype)
+    layer = Layer(cast(TwoWayBlock, sam.mask_decoder.transformer.layers[0]))
+    ask, tell = layer.to_image, layer.to_tokens
+    keys, values = ask.project(ask.attention.k_proj, placed), ask.project(ask.attention.v_proj, cells[0])
+    return SharedImage(cells, keys, values, tell.project(tell.attention.q_proj, placed))
+
+
+def answer(
+    sam: Sam, features: Tensor | SharedImage, prompts: PromptBatch, grid: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Answer 1×N prompts on one image: predicted IoU N×4, cells N×K×C, channel weights N×4×(C/8).
+
+    The image is what the prompts share of it or, where they bring masks or are drawn, its features 1×C×h×w.
+    """
     decoder = sam.mask_decoder
-    h, w = embedding.features.shape[-2:]
-    sparse, dense, present = sam.prompt_encoder.embed(prompts, (h, w))
+    sparse, present = sam.prompt_encoder.embed_tokens(prompts, grid)
     own = decoder.output_tokens(sparse.shape[0])
     tokens = torch.cat([own, sparse], dim=1)
     if present is not None:
         present = torch.cat([present.new_ones(own.shape[:2]), present], dim=1)
-    positions = sam.prompt_encoder.get_dense_pe((h, w)).flatten(2).transpose(1, 2).contiguous()  # 1×K×C
-    shared = prompts.masks is None and sam.prompt_encoder.drawn is None and decoder.mixing is None
-    image = decoder.prompted_image(embedding.features, dense[:1] if shared else dense)
-    cells = image.flatten(2).transpose(1, 2).contiguous()  # N×K×C, or 1×K×C
-    updated, cells = _two_way(sam, cells, positions.to(cells.dtype), tokens, present, shared)
+    shared = features if isinstance(features, SharedImage) else None
+    if isinstance(features, SharedImage):
+        cells = features.cells
+    elif prompts.masks is None:
+        cells = prompted_cells(sam, features, sam.prompt_encoder.draw(prompts, grid))
+    else:
+        cells = _cells(decoder.prompted_image(features, sam.prompt_encoder.embed_dense(prompts, grid)))
+    updated, cells = _two_way(sam, cells, _positions(sam, grid).to(cells.dtype), tokens, present, shared)
     iou, weights = decoder.read_tokens(updated)
     return iou, cells, weights
 
 
+def _cells(image: Tensor) -> Tensor:
+    """N×C×h×w to N×K×C."""
+    return image.flatten(2).transpose(1, 2).contiguous()
+
+
+def _positions(sam: Sam, grid: tuple[int, int]) -> Tensor:
+    """Of the cells, 1×K×C."""
+    return _cells(sam.prompt_encoder.get_dense_pe(grid))
+
+
 def _two_way(
-    sam: Sam, cells: Tensor, positions: Tensor, tokens: Tensor, present: Tensor | None, shared: bool
+    sam: Sam, cells: Tensor, positions: Tensor, tokens: Tensor, present: Tensor | None, shared: SharedImage | None
 ) -> tuple[Tensor, Tensor]:
-    """The transformer: tokens N×T×C, and cells N×K×C or, while all share them, 1×K×C, to N of both."""
+    """The transformer: tokens N×T×C, and cells N×K×C or, where all share them, 1×K×C, to N of both."""
     transformer = sam.mask_decoder.transformer
     queries = tokens
     placed = cells + positions
@@ -160,15 +211,12 @@ def _two_way(
         to_image, to_tokens = layer.to_image, layer.to_tokens
         queries = layer.attend_to_self(queries, tokens, present)
         if shared:
-            keys = to_image.project(to_image.attention.k_proj, placed[0])
-            values = to_image.project(to_image.attention.v_proj, cells[0])
-            queries = layer.add_answer(queries, to_image.ask_shared(queries + tokens, keys, values))
-            asking = to_tokens.project(to_tokens.attention.q_proj, placed[0])
-            told = to_tokens.tell_shared(asking, queries + tokens, queries, present)
+            queries = layer.add_answer(queries, to_image.ask_shared(queries + tokens, shared.keys, shared.values))
+            told = to_tokens.tell_shared(shared.asking, queries + tokens, queries, present)
         else:
             queries = layer.add_answer(queries, to_image.ask_cells(queries + tokens, placed, cells))
             told = to_tokens.tell_cells(placed, queries + tokens, queries, present)
-        cells, shared = layer.add_to_cells(cells, told), False
+        cells, shared = layer.add_to_cells(cells, told), None
         placed = cells + positions
     last = Heads(transformer.final_attn_token_to_image)
     return transformer.norm_final_attn(queries + last.ask_cells(queries + tokens, placed, cells)), cells

@@ -15,6 +15,7 @@ from ..task.prompts import PromptBatch
 from . import many_prompts
 from .interface import Answers, Runtime
 from .names import Precision
+from .onednn import LinearByOneDnn
 
 
 class TorchRuntime(Runtime):
@@ -32,28 +33,37 @@ class TorchRuntime(Runtime):
     def __init__(self, sam: Sam, precision: Precision = "exact", compiled: bool = False) -> None:
         super().__init__(sam, precision)
         self.bf16 = precision == "fast" and has_bf16(sam.device)
+        on_cpu = sam.device.type == "cpu" and torch.backends.mkldnn.is_available()
+        self._by_onednn = on_cpu and not compiled  # a compiled graph has its own products
         self._encode: Callable[[Tensor], ImageEmbedding] = torch.compile(sam.encode) if compiled else sam.encode
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> ImageEmbedding:
-        with self._autocast():
+        with self._computing():
             found = self._encode(pixels)
         return replace(found, features=found.features.float(), fine=tuple(f.float() for f in found.fine))
 
     @torch.no_grad()
     def answer(self, embedding: ImageEmbedding, prompts: PromptBatch) -> Answers:
-        with self._autocast():
-            iou, cells, weights = many_prompts.answer(self.sam, embedding, prompts)
+        with self._computing():
+            features = embedding.features
+            shares = many_prompts.shares_image(self.sam, prompts)
+            image = many_prompts.shared_image(self.sam, features) if shares else features
+            grid = (features.shape[-2], features.shape[-1])
+            iou, cells, weights = many_prompts.answer(self.sam, image, prompts, grid)
         return Answers(iou.float(), cells, weights, embedding, self)
 
     @torch.no_grad()
     def upscale(self, cells: Tensor, weights: Tensor, embedding: ImageEmbedding) -> Tensor:
         h, w = embedding.features.shape[-2:]
-        with self._autocast():
+        with self._computing():
             return self.sam.mask_decoder.upscale(cells, weights, (h, w), embedding.fine).float()
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.sam.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+    def _computing(self) -> AbstractContextManager[Any]:
+        """What the model's modules run within."""
+        if self.bf16:
+            return torch.autocast(self.sam.device.type, torch.bfloat16)
+        return LinearByOneDnn() if self._by_onednn else nullcontext()
 
 
 def has_bf16(device: torch.device) -> bool:

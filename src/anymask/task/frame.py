@@ -110,6 +110,22 @@ class ImageFrame:
         h, w = self.occupied or self.resized
         return F.interpolate(square[..., :h, :w], self.shape, mode="bilinear", align_corners=False)
 
+    def masks_over(self, logits: torch.Tensor, threshold: float) -> torch.Tensor:
+        """Where `masks_to_original` is over a threshold, N×M×height×width bool; on a CPU without its large floats."""
+        if logits.device.type != "cpu":
+            return self.masks_to_original(logits) > threshold
+        import cv2
+        import torch
+
+        h, w = self.occupied or self.resized
+        masks = np.empty((*logits.shape[:2], *self.shape), bool)
+        square, full = np.empty((self.size, self.size), np.float32), np.empty(self.shape, np.float32)
+        for mask, small in zip(masks.reshape(-1, *self.shape), logits.flatten(0, 1).numpy(), strict=True):
+            cv2.resize(small, square.shape[::-1], dst=square, interpolation=cv2.INTER_LINEAR)
+            cv2.resize(square[:h, :w], full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
+            np.greater(full, threshold, out=mask)
+        return torch.from_numpy(masks)
+
     def enlarging(self, side: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`masks_to_original` along each axis, height×side and width×side: rows · logits · columnsᵀ is the mask."""
         import torch

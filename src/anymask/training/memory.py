@@ -81,9 +81,9 @@ def _kept_again(task: PromptedTask, stage: Stage) -> int:
     with autocast(torch.device("cpu"), task.recipe.bf16), Kept(sam) as by_decoder:
         embedding = sam.encode(torch.empty(1, 3, stage.size, stage.size))
         _round(PromptedTask(sam, replace(task.recipe, checkpointing=False)), embedding, stage)
-    if task.recipe.cached or not isinstance(sam.image_encoder, ViTEncoder):
-        return by_decoder.bytes
     encoder = sam.image_encoder
+    if not isinstance(encoder, ViTEncoder) or not any(value.requires_grad for value in encoder.parameters()):
+        return by_decoder.bytes
     side = stage.size // encoder.config.patch
     sizes = [by_decoder.bytes]
     for block in encoder.blocks:

@@ -27,8 +27,9 @@ def start_model(recipe: Recipe, filled: bool = True) -> Sam:
     if filled:
         _fill(sam, recipe)
     if isinstance(sam.image_encoder, ViTEncoder):
-        sam.image_encoder.set_drop_path(0.0 if "image_encoder" in recipe.freeze else recipe.drop_path)
-        sam.image_encoder.checkpointing = recipe.checkpointing
+        frozen = "image_encoder" in recipe.freeze
+        sam.image_encoder.set_drop_path(0.0 if frozen else recipe.drop_path)
+        sam.image_encoder.checkpointing = recipe.checkpointing and not frozen  # nothing goes back through a frozen one
     elif recipe.drop_path:
         raise ConfigError(f"drop_path: is for ViT encoders, which {recipe.model} has not")
     if recipe.freeze:
