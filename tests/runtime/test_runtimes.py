@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +191,44 @@ def test_fast_masks_are_those_of_exact(kind, photos):
         predictor.set_image(photos / "astronaut.jpg")
         masks.append(predictor.predict(box=box[0], multimask_output=False)[0])
     assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.98
+
+
+@pytest.mark.parametrize("kind", [OpenVinoRuntime, OnnxRuntime])
+def test_int8_is_near_and_small(kind, cache):
+    """The weights of linear layers take a quarter of their bytes; what the decoder says is as with "fast"."""
+    config = replace(MODELS["test_tiny"].config, encoder=replace(MODELS["test_tiny"].config.encoder, width=64))
+    vit = Sam(config).eval()
+    fill_with_noise(vit)
+    vit.weights_hash = weights_hash(vit)
+    pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    exact, small = kind(vit).encode(pixels).features, kind(vit, "int8").encode(pixels).features
+    error = (exact - small).norm() / exact.norm()
+    assert 1e-4 < error < 0.05
+    folders = (cache / "models" / f"{config.name}-{vit.weights_hash}").glob(f"encoder*-{kind.name}-*")
+    size = {folder.name.startswith("encoder-int8"): bytes_in(folder) for folder in folders if folder.is_dir()}
+    assert size[True] < 0.7 * size[False]  # the positions stay as they are
+    batch = padded(vit, prompts(vit, masks=True))
+    fast = kind(vit, "fast").decode(ImageEmbedding(exact[:1]), batch)[0]
+    assert torch.equal(kind(vit, "int8").decode(ImageEmbedding(exact[:1]), batch)[0], fast)
+
+
+def bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_int8_is_for_vits_outside_of_torch(monkeypatch):
+    light, vit = (Sam(MODELS[name].config).eval() for name in ("test_tiny_light", "test_tiny"))
+    for runtime in ("openvino", "onnx", "auto"):
+        with pytest.raises(ConfigError, match="int8: is for ViT encoders, which test_tiny_light has not"):
+            open_runtime(light, runtime, "int8")
+        assert open_runtime(vit, runtime, "int8").name == ("openvino" if runtime == "auto" else runtime)
+    with pytest.raises(ConfigError, match="int8: PyTorch has none"):
+        open_runtime(vit, "torch", "int8")
+    monkeypatch.setattr("anymask.runtime.choose.find_spec", lambda name: None if name == "openvino" else name)
+    assert open_runtime(vit, "auto", "int8").name == "onnx"
+    monkeypatch.setattr("anymask.runtime.choose.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"anymask\[openvino\]"):
+        open_runtime(vit, "auto", "int8")
 
 
 def test_auto_follows_weights_that_may_change(sam):

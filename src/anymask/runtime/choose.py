@@ -22,7 +22,8 @@ def open_runtime(sam: Sam, name: RuntimeName | Runtime = "auto", precision: Prec
     """Make a model ready to answer.
 
     "auto" takes OpenVINO for a ViT whose hash is known, on the CPU, where it is installed: it converts the model once
-    and keeps it on disk. Else it takes torch, which follows the weights as they are trained.
+    and keeps it on disk. Else it takes torch, which follows the weights as they are trained. The logger "anymask" tells
+    which, at level INFO.
 
     Raises ConfigError for a name that is not known or not installed.
     """
@@ -32,13 +33,15 @@ def open_runtime(sam: Sam, name: RuntimeName | Runtime = "auto", precision: Prec
         raise ConfigError(f"runtime {name!r} is not known; expected one of {', '.join(get_args(RuntimeName))}")
     if precision not in get_args(Precision):
         raise ConfigError(f"precision {precision!r} is not known; expected one of {', '.join(get_args(Precision))}")
-    chosen = _fastest(sam) if name == "auto" else name
+    chosen = _fastest(sam, precision) if name == "auto" else name
     runtime = _open(sam, chosen, precision)
-    log.debug("%s runs on %s", sam.config.name, runtime)
+    log.info("%s runs on %s", sam.config.name, runtime)
     return runtime
 
 
-def _fastest(sam: Sam) -> RuntimeName:
+def _fastest(sam: Sam, precision: Precision) -> RuntimeName:
+    if precision == "int8":
+        return "openvino" if find_spec("openvino") or not find_spec("onnxruntime") else "onnx"
     vit = isinstance(sam.config.encoder, ViTConfig)  # a light model is as fast on torch
     if vit and sam.device.type == "cpu" and sam.weights_hash and find_spec("openvino"):
         return "openvino"

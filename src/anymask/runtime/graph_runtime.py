@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..model.config import ViTConfig
 from ..model.sam import ImageEmbedding, Sam
 from ..task.prompts import Label, PromptBatch
 from .graphs import Graph, answer_graph, encoder_graph, shared_graph, upscale_graph
@@ -50,12 +52,18 @@ class GraphRuntime(Runtime):
             raise ConfigError(
                 f"runtime {self.name}: runs on the CPU, but the model is on {sam.device}; use torch there"
             )
+        if precision == "int8" and not isinstance(sam.config.encoder, ViTConfig):
+            raise ConfigError(f"precision int8: is for ViT encoders, which {sam.config.name} has not; use fast")
         self._calls: dict[Any, Call] = {}
         self._shared: tuple[str, ImageEmbedding, Arrays] | None = None
 
     @abstractmethod
     def _convert(self, graph: Graph, path: Path) -> None:
         """Write a graph in the library's form."""
+
+    @abstractmethod
+    def _quantise(self, path: Path, result: Path) -> None:
+        """Write a converted graph again, with the products of its linear layers in 8 bits."""
 
     @abstractmethod
     def _compile(self, path: Path, name: str, shapes: Sequence[tuple[int, ...]]) -> Call:
@@ -113,6 +121,9 @@ class GraphRuntime(Runtime):
         key = (self.weights, name, shapes)  # training the model changes the hash
         if key not in self._calls:
             path = kept_graph(self.sam, self._form(name), self.file, lambda path: self._convert(graph(), path))
+            if self.precision == "int8" and name == "encoder":
+                small = partial(self._quantise, path)
+                path = kept_graph(self.sam, self._form("encoder-int8"), self.file, small)
             self._calls[key] = self._compile(path, name, shapes)
         found = self._calls[key](inputs)
         return [array.copy() if copy else array for array in found]

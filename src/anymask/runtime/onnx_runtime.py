@@ -18,7 +18,10 @@ OPSET = 18
 
 
 class OnnxRuntime(GraphRuntime):
-    """Runs a model on the CPU of ONNX Runtime, in float32: it knows no bfloat16 there, so that "fast" is as "exact"."""
+    """Runs a model on the CPU of ONNX Runtime, in float32: it knows no bfloat16 there, so that "fast" is as "exact".
+
+    With "int8" weights have a scale a row, and each activation has one of its own, which it gets as it comes.
+    """
 
     name: ClassVar[str] = "onnx"
     library: ClassVar[str] = "onnxruntime"
@@ -33,6 +36,19 @@ class OnnxRuntime(GraphRuntime):
         if program is None:
             raise RuntimeError("torch.onnx.export gave no program")
         program.save(path)
+
+    def _quantise(self, path: Path, result: Path) -> None:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        with _quiet(logging.getLogger()):  # which is told to prepare the graph; there is nothing to prepare
+            quantize_dynamic(
+                path,
+                result,
+                op_types_to_quantize=["MatMul"],
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+                use_external_data_format=True,
+            )
 
     def _compile(self, path: Path, name: str, shapes: Sequence[tuple[int, ...]]) -> Call:
         import onnxruntime

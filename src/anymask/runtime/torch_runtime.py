@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..model.sam import ImageEmbedding, Sam
 from ..task.prompts import PromptBatch
 from . import many_prompts
@@ -32,6 +33,8 @@ class TorchRuntime(Runtime):
 
     def __init__(self, sam: Sam, precision: Precision = "exact", compiled: bool = False) -> None:
         super().__init__(sam, precision)
+        if precision == "int8":
+            raise ConfigError("precision int8: PyTorch has none here; use the runtime openvino or onnx, or fast")
         self.bf16 = precision == "fast" and has_bf16(sam.device)
         on_cpu = sam.device.type == "cpu" and torch.backends.mkldnn.is_available()
         self._by_onednn = on_cpu and not compiled  # a compiled graph has its own products
