@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install -qq -c constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all bench lint format clean
 
 demo: .venv/installed
 	@$(BIN)/anymask segment examples/photos/astronaut.jpg --point 220,300 -o demo
@@ -20,6 +20,10 @@ test: lint
 
 test-all: lint
 	@$(BIN)/python -m pytest -q -n $(WORKERS)
+
+bench: .venv/installed-dev
+	@$(BIN)/python benchmarks/speed.py
+	@$(BIN)/python benchmarks/speed.py --tables
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check

@@ -1,23 +1,29 @@
 """Times anymask beside segment-anything and Hugging Face's SamModel: same inputs, same weights, one run, in turn.
 
-    python benchmarks/speed.py                        # all rows; about half an hour on 2 cores
+    make bench                                        # all rows; about half an hour on 2 cores
     python benchmarks/speed.py encoder click          # some of them
     python benchmarks/speed.py --out FOLDER           # results go to FOLDER/speed.json, by default benchmarks/results
+    python benchmarks/speed.py --tables               # writes the tables of docs/performance.md anew from the results
 
 Each row calls all of its contenders one after another, `--repeat` times, and keeps the best time of each, so that what
-else the machine does weighs on all. Beside the ratios stands how far the answers of anymask are from the peer's. ViT-B
-has random weights, which take as long as any; thresholds of "everything" are set so that about a hundred masks survive.
+else the machine does weighs on all. Beside the ratios stands how far the answers of anymask are from the peer's, and
+how much memory a contender took beyond what it had before (on Linux). ViT-B has random weights, which take as long as
+any, and whose masks reach over the whole image, the worst case for what is computed no further than masks reach;
+thresholds of "everything" are set so that about a hundred of them survive.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
+import json
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -33,15 +39,21 @@ from reference import hugging_face_sam, reference_sam, same_as, segment_anything
 
 import anymask  # noqa: E402
 from anymask import SamAutomaticMaskGenerator, SamPredictor, load_model  # noqa: E402
-from anymask.files import write_json  # noqa: E402
+from anymask.files import replacing, write_json  # noqa: E402
 from anymask.model.checkpoint import weights_hash  # noqa: E402
 from anymask.model.registry import MODELS  # noqa: E402
 from anymask.runtime.choose import open_runtime  # noqa: E402
 from anymask.task import rle  # noqa: E402
 from anymask.task.image import read_image  # noqa: E402
+from anymask.task.prompts import Prompt, PromptBatch  # noqa: E402
 
 VIT_B = MODELS["vit_b"].config
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- results of benchmarks/speed.py -->", "<!-- end of results -->"
+"""between them in the page stand the tables"""
 PHOTO = ROOT / "examples" / "photos" / "coffee.jpg"
+RUNTIMES = [("torch", "exact"), ("torch", "fast"), ("openvino", "exact"), ("openvino", "fast"), ("openvino", "int8")]
+RUNTIMES += [("onnx", "exact"), ("onnx", "int8")]
 SURVIVORS = 100
 """masks of "everything" that the thresholds let through, about"""
 
@@ -62,6 +74,7 @@ class Row:
     error: Callable[[Any, Any], str]
     repeat: int = 5
     seconds: dict[str, float] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
 
@@ -116,11 +129,11 @@ def encoder() -> Iterator[Row]:
     contenders: dict[str, Callable[[], Any]] = {
         "segment-anything": lambda: theirs.image_encoder(pixels),
         "hugging face": lambda: hugging_face.vision_encoder(pixels)[0],
+        "anymask, the module itself": lambda: ours.image_encoder(pixels),
     }
-    for name in ("torch", "openvino"):
-        for precision in ("exact", "fast"):
-            runtime = open_runtime(ours, name, precision)
-            contenders[f"anymask {name} {precision}"] = lambda runtime=runtime: runtime.encode(pixels).features
+    for name, precision in RUNTIMES:
+        runtime = open_runtime(ours, name, precision)
+        contenders[f"anymask {name} {precision}"] = lambda runtime=runtime: runtime.encode(pixels).features
     yield Row("ViT-B encoder", contenders, relative, repeat=3)
 
 
@@ -129,16 +142,24 @@ def click() -> Iterator[Row]:
     theirs, ours = vit_b()
     photo = large_photo()
     predictors = {"segment-anything": segment_anything.SamPredictor(theirs)}
-    for name in ("torch", "openvino"):
-        for precision in ("exact", "fast"):
+    predictors["segment-anything"].set_image(photo)
+    for name, precision in RUNTIMES:
+        if precision != "int8":  # which only encoders have
             predictors[f"anymask {name} {precision}"] = SamPredictor(ours, name, precision)
-    for predictor in predictors.values():
-        predictor.set_image(photo)
+    first, *others = (each for name, each in predictors.items() if name.startswith("anymask"))
+    first.set_image(photo)
+    for predictor in others:
+        predictor.set_embedding(first.embedding)
     point, label = np.array([[1100, 700]]), np.array([1])
     contenders = {
         name: lambda predictor=predictor: predictor.predict(point, label)[0] for name, predictor in predictors.items()
     }
-    yield Row("one click to 1500×2250, ViT-B decoder", contenders, overlap, repeat=10)
+    embedding, frame = first.embedding, first.frame
+    batch = PromptBatch.pad([Prompt(point, label)], frame, ours.config.mask_size)
+    contenders["anymask, the modules themselves"] = lambda: (
+        frame.masks_to_original(ours.decode(embedding, batch, True)[0][0])[0] > 0
+    ).numpy()
+    yield Row("one click to 1500×2250, ViT-B decoder", contenders, overlap, repeat=20)
 
 
 def everything() -> Iterator[Row]:
@@ -155,6 +176,10 @@ def everything() -> Iterator[Row]:
                 ours, output_mode="coco_rle", runtime=name, precision=precision, **thresholds
             )
             contenders[f"anymask {name} {precision}"] = lambda generator=generator: generator.generate(photo)
+    skipping = SamAutomaticMaskGenerator(
+        ours, output_mode="coco_rle", runtime="openvino", precision="fast", skip_covered=True, **thresholds
+    )
+    contenders["anymask, less work: openvino fast, no points on masks found"] = lambda: skipping.generate(photo)
     yield Row('"everything" with 32×32 points, 1500×2250, ViT-B', contenders, same_records, repeat=1)
 
 
@@ -181,13 +206,13 @@ def nano() -> Iterator[Row]:
     photo = np.asarray(Image.fromarray(read_image(PHOTO)).resize((640, 480)))
     sam = load_model("nano")
     contenders: dict[str, Callable[[], Any]] = {}
-    for side in (16, 32):
-        for precision in ("exact", "fast"):
+    for side, skip in ((16, False), (32, False), (16, True), (32, True)):
+        for name, precision in RUNTIMES[:4]:
             generator = SamAutomaticMaskGenerator(
-                sam, points_per_side=side, output_mode="coco_rle", runtime="torch", precision=precision
+                sam, side, output_mode="coco_rle", runtime=name, precision=precision, skip_covered=skip
             )
-            name = f"anymask torch {precision}, {side}×{side} points"
-            contenders[name] = lambda generator=generator: generator.generate(photo)
+            what = f"anymask {name} {precision}, {side}×{side} points" + (", less work: none on masks found" * skip)
+            contenders[what] = lambda generator=generator: generator.generate(photo)
     yield Row('nano, "everything" on 640×480', contenders, lambda found, expected: f"{len(found)} masks", repeat=2)
 
 
@@ -202,16 +227,34 @@ def run(row: Row, repeat: int) -> None:
         for name, contender in row.contenders.items():
             if turn == 0 and times == 1 and not name.startswith("anymask"):
                 continue  # a peer that takes minutes needs no warm-up
+            before = start_of_peak()
             start = time.perf_counter()
             with torch.no_grad():
                 answers[name] = contender()
+            took = time.perf_counter() - start
+            row.memory[name] = max(resident("VmHWM") - before, row.memory.get(name, 0))
             if turn:
-                took = time.perf_counter() - start
                 row.seconds[name] = min(took, row.seconds.get(name, took))
     first = next(iter(row.contenders))
     for name in row.contenders:
         if name.startswith("anymask"):
             row.errors[name] = row.error(answers[name], answers[first])
+
+
+def start_of_peak() -> float:
+    """Give back what is free, forget the peak of this process's memory, and say what it holds now, in MB."""
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
+def resident(which: str) -> float:
+    """Memory of this process in MB, `VmRSS` now or `VmHWM` at its peak; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{which}:")), 0.0)
 
 
 def machine() -> dict[str, Any]:
@@ -224,25 +267,72 @@ def machine() -> dict[str, Any]:
     return {"cpu": name, "threads": torch.get_num_threads(), **versions}
 
 
+def table(name: str, row: dict[str, Any]) -> str:
+    """A row's figures as a table of Markdown."""
+    times, memory = row["seconds"], row["memory"]
+    peers = [each for each in times if not each.startswith("anymask")]
+    head = ["", "time", *(f"× {peer}" for peer in peers), "memory", "beside the first"]
+    rule = ["---", *["---:"] * (len(head) - 2), "---"]
+    lines = [f"### {name}", "", _line(head), _line(rule)]
+    for each, seconds in times.items():
+        shown = f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
+        ratios = [f"{times[peer] / seconds:.1f}" for peer in peers]
+        lines.append(_line([each, shown, *ratios, f"{memory[each]:.0f} MB", row["errors"].get(each, "")]))
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def write_tables(results: dict[str, Any]) -> None:
+    """Put the tables where docs/performance.md has those of earlier results."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    about = ", ".join(f"{key} {value}" for key, value in results["machine"].items())
+    tables = "\n\n".join(table(name, row) for name, row in results["rows"].items())
+    with replacing(PAGE) as new:
+        new.write_text(f"{before}{BEGIN}\n\nMeasured on: {about}.\n\n{tables}\n\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Run the rows that are asked for, and print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="which rows; all by default")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
+    parser.add_argument("--tables", action="store_true", help="only write the tables of docs/performance.md anew")
     arguments = parser.parse_args()
-    results: dict[str, Any] = {"machine": machine(), "rows": {}}
+    path = arguments.out / "speed.json"
+    names = arguments.rows or list(ROWS)
+    if arguments.tables:
+        write_tables(results_in(path))
+    elif len(names) == 1:
+        measure(names[0], path, arguments.repeat)
+    else:  # a process for each, for a row's models stay in memory
+        for name in names:
+            command = [sys.executable, __file__, name, "--repeat", str(arguments.repeat), "--out", str(arguments.out)]
+            subprocess.run(command, check=True)
+
+
+def measure(name: str, path: Path, repeat: int) -> None:
+    """Run the rows of a name, print their tables and put them among the results of the file."""
+    results = results_in(path) | {"machine": machine()}
     print(results["machine"])
-    for name in arguments.rows or ROWS:
-        for row in ROWS[name]():
-            run(row, arguments.repeat)
-            results["rows"][row.name] = {"seconds": row.seconds, "errors": row.errors}
-            print(row.name)
-            first = next(iter(row.seconds))
-            for contender, seconds in row.seconds.items():
-                ratio = row.seconds[first] / seconds
-                print(f"  {contender:40} {seconds:9.3f} s {ratio:6.1f}×  {row.errors.get(contender, '')}")
-            write_json(arguments.out / "speed.json", results, indent=2)
+    for row in ROWS[name]():
+        run(row, repeat)
+        results["rows"][row.name] = {"seconds": row.seconds, "memory": row.memory, "errors": row.errors}
+        print(table(row.name, results["rows"][row.name]), flush=True)
+        write_json(path, results, indent=2)
+
+
+def results_in(path: Path) -> dict[str, Any]:
+    """The results of earlier runs."""
+    if not path.exists():
+        return {"rows": {}}
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return results
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+PART = 256
+"""queries whose logits are computed at once on a CPU, where there are more: those of one head then stay in a cache"""
+
 
 class RelativeBias(NamedTuple):
     """A bias on H·W queries and keys that is a sum of one term along each axis (decomposed relative positions)."""
@@ -28,6 +31,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: RelativeBias | None = None,
     """
     mask: Tensor | None = None
     if bias is not None:
+        recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if q.device.type == "cpu" and q.shape[2] > PART and not recorded:
+            return _attend_by_parts(q, k, v, bias)
         mask = bias.dense()
     elif keys is not None:
         mask = keys[:, None, None, :]
@@ -38,6 +44,26 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: RelativeBias | None = None,
         with torch.autocast("cpu", enabled=False):
             return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask).to(q.dtype)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def _attend_by_parts(q: Tensor, k: Tensor, v: Tensor, bias: RelativeBias) -> Tensor:
+    """As `attend`, one head and some queries at a time, so that nothing of T×T is ever stored; logits are float32.
+
+    In graphs that others compile, hundreds of small products take minutes to compile and gain little.
+    """
+    grid = bias.rows.shape[-1], bias.columns.shape[-1]
+    scaled = q * q.shape[-1] ** -0.5
+    heads = []
+    for head in range(q.shape[1]):
+        keys, values = k[:, head].transpose(1, 2), v[:, head]
+        queries, *offsets = (x[:, head].split(PART, dim=1) for x in (scaled, bias.rows, bias.columns))
+        parts = []
+        for some, rows, columns in zip(queries, *offsets, strict=True):
+            logits = (some @ keys).float().unflatten(-1, grid)  # B×PART×H×W
+            logits = logits.add_(rows[..., :, None]).add_(columns[..., None, :]).flatten(-2)
+            parts.append(logits.softmax(-1).to(v.dtype) @ values)
+        heads.append(torch.cat(parts, dim=1))
+    return torch.stack(heads, dim=1)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

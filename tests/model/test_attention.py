@@ -1,0 +1,49 @@
+"""Attention in parts, as CPUs do it without a gradient, beside attention as a whole."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from anymask.model.attention import PART, RelativeBias, attend, relative_bias
+
+GRID = (17, 24)  # 408 cells: a part, and one that is cut short
+
+
+def inputs(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, RelativeBias]:
+    """Queries, keys, values (2×3×408×8) and a bias large enough to count."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 17 * 24, 8, generator=generator) for _ in range(3))
+    rows, columns = (torch.randn(2 * side - 1, 8, generator=generator) for side in GRID)
+    bias = relative_bias(q, rows, columns, GRID)
+    return q.to(dtype), k.to(dtype), v.to(dtype), RelativeBias(*(term.to(dtype) for term in bias))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_parts_are_as_exact_as_the_whole(dtype: torch.dtype) -> None:
+    q, k, v, bias = inputs(dtype)
+    assert q.shape[2] > PART
+    wide = [x.double() for x in (q, k, v, bias.rows, bias.columns)]
+    exact = F.scaled_dot_product_attention(*wide[:3], attn_mask=RelativeBias(*wide[3:]).dense())
+    with torch.no_grad():
+        whole = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.dense())
+        found = attend(q, k, v, bias=bias)
+    assert found.dtype == dtype
+    error, usual = ((each.double() - exact).norm() / exact.norm() for each in (found, whole))
+    assert error < 1.5 * usual
+    assert usual < (1e-6 if dtype == torch.float32 else 0.05)
+
+
+def test_parts_hold_their_own_queries_only_and_leave_the_inputs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    q, k, v, bias = inputs(torch.float32)
+    before = [x.clone() for x in (q, k, v, *bias)]
+    monkeypatch.setattr(RelativeBias, "dense", lambda bias: pytest.fail("the whole bias was made"))
+    with torch.no_grad():
+        attend(q, k, v, bias=bias)
+    assert all(torch.equal(x, y) for x, y in zip((q, k, v, *bias), before, strict=True))
+
+
+def test_a_gradient_passes_through_large_attention() -> None:
+    q, k, v, bias = inputs(torch.float32)
+    attend(q.requires_grad_(), k, v, bias=bias).sum().backward()
+    assert q.grad is not None and q.grad.abs().sum() > 0
