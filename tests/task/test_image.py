@@ -242,7 +242,7 @@ def test_an_image_of_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: pyt
     path = save(tmp_path / "a.png", Image.new("RGB", (40, 40)))
     for limit in (1000, 100):  # Pillow warns first, and raises at twice the limit
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(ImageError, match=f"a.png: over {limit:,} pixels; cut it into tiles"):
+        with pytest.raises(ImageError, match=f"a.png: over {limit:,} pixels; see `anymask everything --tile`"):
             read_image(path)
 
 

@@ -142,3 +142,15 @@ def test_a_union_is_of_all_pixels():
     masks = list(draw_masks((40, 33)))
     for chosen in (masks[:1], masks[2:4], [masks[0], masks[5], masks[6]]):
         assert rle.union([rle.encode(mask) for mask in chosen]) == rle.encode(np.any(chosen, axis=0))
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_part_is_decoded_as_of_the_whole(step):
+    mask = np.zeros((40, 60), bool)
+    mask[7:30, 11:50] = np.random.default_rng(0).random((23, 39)) < 0.6
+    record = rle.encode(mask)
+    for x0, y0, x1, y1 in ((0, 0, 60, 40), (15, 3, 40, 20), (0, 0, 9, 9), (50, 30, 60, 40)):
+        found = rle.decode_part(record, (x0, y0, x1, y1), step)
+        assert np.array_equal(found, mask[y0:y1:step, x0:x1:step])
+    assert np.array_equal(rle.Decoded([record], step)[0], mask[::step, ::step])
+    assert not rle.decode_part(rle.encode(np.zeros((40, 60), bool)), (0, 0, 60, 40), step).any()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -18,33 +16,8 @@ from ..errors import ImageError, OutputError
 from ..runtime.names import Precision, RuntimeName
 from .models import load
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from ..predict.automask.generator import SamAutomaticMaskGenerator
-
 SOME_FAILED = 3
 """exit code where some files of a folder failed"""
-
-Named = tuple[Path, str]
-"""a photo, and the stem of its results"""
-
-
-class Photo(NamedTuple):
-    """A photo with what decides its masks, where its results lie, and the record of an earlier run that did it."""
-
-    pixels: NDArray[np.uint8]
-    settings: dict[str, Any]
-    files: dict[str, str]
-    earlier: dict[str, Any] | None
-
-
-class Found(NamedTuple):
-    """A photo and the records of its masks."""
-
-    photo: Photo
-    records: list[dict[str, Any]]
 
 
 def everything(
@@ -66,12 +39,21 @@ def everything(
     ] = None,
     cutouts: Annotated[bool, typer.Option(help="Also a cut-out with alpha of each mask, in NAME_cutouts.")] = False,
     again: Annotated[bool, typer.Option(help="Do photos anew that were done with the same settings.")] = False,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=64,
+            help="For large images: side of the tiles, in pixels, that are done one by one and whose masks are joined "
+            "across the seams. No limit of pixels; a .npy file (H×W×3 uint8) is never read as a whole.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, a line an image.")] = False,
 ) -> None:
     """Find all masks of a photo, or of every photo of a folder.
 
-    Writes NAME_overlay.jpg, NAME_labels.png and NAME.json (SA-1B) for each. A run over a folder goes on where it
-    stopped; a file that fails is reported at the end, and the exit code is then 3.
+    Writes NAME_overlay.jpg, NAME_labels.png and NAME.json (SA-1B) for each, with --tile a smaller overlay and no
+    labels. A run over a folder goes on where it stopped, one with --tile within the image; a file that fails is
+    reported at the end, and the exit code is then 3.
     """
     photos = _photos(source)
     if source.is_dir() and out.resolve() == source.resolve():
@@ -79,16 +61,22 @@ def everything(
     from ..files import make_folder
     from ..predict.automask.presets import preset_generator
     from ..predict.folder import work_through
+    from .everything_jobs import Job, TiledJob
 
     sam = load(model, device)
     given = {} if precision is None else {"precision": precision}
     generator = preset_generator(sam, preset, output_mode="coco_rle", runtime=runtime, **given)
-    job = Job(generator, make_folder(out), preset, cutouts, again)
+    options = (generator, make_folder(out), preset, cutouts, again)
+    job = Job(*options) if tile is None else TiledJob(*options, tile=tile)
+    if tile is not None:
+        from PIL import Image
+
+        Image.MAX_IMAGE_PIXELS = None  # --tile says that the image is meant to be large
     failed: list[str] = []
     console = Console(stderr=True, highlight=False, markup=False)
     with _progress(console) as progress:
         files = progress.add_task("photos", total=len(photos), visible=len(photos) > 1)
-        job.update = _update(progress, progress.add_task("points", total=None))
+        job.update = _update(progress, progress.add_task("points" if tile is None else "tiles", total=None))
         for (photo, _), outcome in work_through(photos.items(), job.read, job.work, job.write):
             if isinstance(outcome, Exception):
                 if source.is_file() or isinstance(outcome, OutputError):
@@ -119,80 +107,6 @@ def _photos(source: Path) -> dict[Path, str]:
         raise ImageError(f"{source}: holds no photos; expected files such as {', '.join(IMAGE_SUFFIXES)}")
     stems = [photo.stem for photo in photos]
     return {photo: photo.name if stems.count(photo.stem) > 1 else photo.stem for photo in photos}
-
-
-def _done(record: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """The record of an earlier run that finished this photo with these settings; it is written last."""
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-        return found if found["anymask"] == settings else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-@dataclass
-class Job:
-    """A run over photos, in three steps that may run side by side: a photo and the stem of its results go in."""
-
-    generator: SamAutomaticMaskGenerator
-    folder: Path
-    preset: str
-    cutouts: bool
-    again: bool
-    update: Callable[[int, int], None] | None = None
-
-    def read(self, item: Named) -> Photo:
-        """The photo, and what an earlier run with the same settings found in it."""
-        from ..task.image import read_image
-        from .results import common_files, keep_foreign
-
-        photo, stem = item
-        sam = self.generator.predictor.model
-        pixels = read_image(photo)
-        settings = {
-            "model": sam.config.name,
-            "weights": sam.weights_hash,
-            "preset": self.preset,
-            "cutouts": self.cutouts,
-            "precision": self.generator.predictor.runtime.precision,
-            "options": self.generator.options,
-            "image": hashlib.sha256(pixels.tobytes()).hexdigest()[:16],
-        }
-        files = common_files(self.folder, stem)
-        earlier = None if self.again else _done(Path(files["record"]), settings)
-        if earlier is None or not all(Path(file).exists() for file in files.values()):
-            keep_foreign(Path(files["record"]))
-            earlier = None
-        return Photo(pixels, settings, files, earlier)
-
-    def work(self, item: Named, photo: Photo) -> Found:
-        """The records of all its masks."""
-        if photo.earlier:
-            return Found(photo, photo.earlier["annotations"])
-        return Found(photo, self.generator.generate(photo.pixels, self.update))
-
-    def write(self, item: Named, found: Found) -> dict[str, Any]:
-        """Write the results; return what `--json` prints."""
-        from ..files import remove
-        from ..predict.render import cutout
-        from ..task import rle
-        from .results import sa1b_record, write_common, write_image
-
-        path, stem = item
-        photo = found.photo
-        summary = {"image": str(path), "masks": len(found.records), "done_before": False, "files": photo.files}
-        if photo.earlier:
-            return {**summary, "done_before": True}
-        masks = rle.Decoded([record["segmentation"] for record in found.records])
-        cutouts = self.folder / f"{stem}_cutouts"
-        for stale in cutouts.glob("[0-9][0-9][0-9].png"):
-            remove(stale)
-        if self.cutouts:
-            for i, mask in enumerate(masks):
-                write_image(cutouts / f"{i + 1:03}.png", cutout(photo.pixels, mask))
-        record = sa1b_record(path, photo.pixels, found.records, photo.settings)
-        write_common(self.folder, stem, photo.pixels, masks, record)
-        return summary
 
 
 def _report(summary: dict[str, Any], as_json: bool) -> None:

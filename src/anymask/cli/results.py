@@ -59,10 +59,10 @@ def keep_foreign(path: Path) -> None:
 
 
 def sa1b_record(
-    source: Path, image: NDArray[np.uint8], annotations: list[dict[str, Any]], settings: dict[str, Any]
+    source: Path, shape: tuple[int, int], annotations: list[dict[str, Any]], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """An SA-1B record of one image, with the settings that made it under the key `anymask`."""
-    height, width = image.shape[:2]
+    """An SA-1B record of one image of (height, width), with the settings that made it under the key `anymask`."""
+    height, width = shape
     return {
         "image": {"image_id": 1, "width": width, "height": height, "file_name": source.name},
         "annotations": [{"id": i + 1, **annotation} for i, annotation in enumerate(annotations)],

@@ -170,7 +170,7 @@ def _write(
     with replacing(folder / f"{stem}_logits.npy") as temporary:
         np.save(temporary, prediction.logits[best])
     files["logits"] = str(folder / f"{stem}_logits.npy")
-    record = sa1b_record(source, pixels, annotations, settings)
+    record = sa1b_record(source, (pixels.shape[0], pixels.shape[1]), annotations, settings)
     files |= write_common(folder, stem, pixels, masks, record, prompt)
     figures = [{key: a[key] for key in ("predicted_iou", "area", "bbox")} for a in annotations]
     return {"image": str(source), "model": settings["model"], "masks": figures, "files": files}

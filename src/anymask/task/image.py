@@ -110,7 +110,7 @@ def _opened(source: str | PathLike[str] | bytes, name: str) -> Iterator[Image.Im
         expected = "expected JPEG, PNG, TIFF, WebP or the like"
         raise ImageError(f"{name}: not an image that Pillow can read; {expected}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise ImageError(f"{name}: over {Image.MAX_IMAGE_PIXELS:,} pixels; cut it into tiles first") from None
+        raise ImageError(f"{name}: over {Image.MAX_IMAGE_PIXELS:,} pixels; see `anymask everything --tile`") from None
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data

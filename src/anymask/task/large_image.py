@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
+from .image import read_image
 
 
 class LargeImage(Protocol):
@@ -19,6 +21,24 @@ class LargeImage(Protocol):
 
     def __getitem__(self, key: tuple[slice, slice], /) -> Any:
         """Rows and columns, in steps."""
+
+
+def open_large(path: Path) -> LargeImage:
+    """An image file that is read by slices: .npy from the disk as it is asked for, all others at once into memory.
+
+    Raises ImageError as `read_image` does, and for an array that is no H×W×3 uint8.
+    """
+    if path.suffix.lower() != ".npy":
+        return read_image(path)
+    try:
+        image = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ImageError(
+            f"{path}: cannot be read as an array ({error}); expected one written with numpy.save"
+        ) from None
+    if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
+        raise ImageError(f"{path}: expected an array of H×W×3 uint8, got {image.dtype} of {image.shape}")
+    return image  # type: ignore[no-any-return]
 
 
 def large_shape(image: LargeImage) -> tuple[int, int]:

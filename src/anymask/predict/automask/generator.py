@@ -118,7 +118,7 @@ class SamAutomaticMaskGenerator:
             A record for each mask: `segmentation` (H×W bool, or RLE), `area` in pixels, `bbox` (x, y, width,
             height), `predicted_iou`, `point_coords` [[x, y]], `stability_score`, `crop_box` (x, y, width, height).
         """
-        return [self._record(candidate) for candidate in self.candidates(image, progress)]
+        return [self.record(candidate) for candidate in self.candidates(image, progress)]
 
     def candidates(self, image: Any, progress: Progress | None = None) -> list[Candidate]:
         """As `generate`, in the form that anymask computes with."""
@@ -206,7 +206,7 @@ class SamAutomaticMaskGenerator:
             self._of_frame = (frame, Enlarger(frame, logits.shape[-1], logits.device))
         return self._of_frame[1]
 
-    def _record(self, candidate: Candidate) -> dict[str, Any]:
+    def record(self, candidate: Candidate) -> dict[str, Any]:
         segmentation: Any = candidate.mask
         if self.output_mode == "binary_mask":
             segmentation = rle.decode(candidate.mask)
