@@ -41,8 +41,10 @@ import anymask  # noqa: E402
 from anymask import SamAutomaticMaskGenerator, SamPredictor, load_model  # noqa: E402
 from anymask.files import replacing, write_json  # noqa: E402
 from anymask.model.checkpoint import weights_hash  # noqa: E402
+from anymask.model.config import SamConfig  # noqa: E402
 from anymask.model.registry import MODELS  # noqa: E402
 from anymask.runtime.choose import open_runtime  # noqa: E402
+from anymask.runtime.torch_runtime import TorchRuntime  # noqa: E402
 from anymask.task import rle  # noqa: E402
 from anymask.task.image import read_image  # noqa: E402
 from anymask.task.prompts import Prompt, PromptBatch  # noqa: E402
@@ -216,7 +218,54 @@ def nano() -> Iterator[Row]:
     yield Row('nano, "everything" on 640×480', contenders, lambda found, expected: f"{len(found)} masks", repeat=2)
 
 
-ROWS = {"encoder": encoder, "click": click, "everything": everything, "nano": nano}
+def gpu() -> Iterator[Row]:
+    """ViT-H on a GPU; nothing where there is none."""
+    if torch.cuda.is_available():
+        yield from on_device(MODELS["vit_h"].config, "cuda")
+    else:
+        print("no GPU here: no rows of it")
+
+
+def on_device(config: SamConfig, device: str, images: int = 4) -> Iterator[Row]:
+    """A model's encoder on some images at once, and all masks of a photo of 1500×2250 by 32×32 points."""
+    theirs = reference_sam(config)
+    ours = same_as(theirs, config).to(device)
+    theirs = theirs.to(device)
+    theirs.mask_decoder.register_forward_hook(lambda _, __, found: tuple(x.float() for x in found))  # for its NumPy
+    size = config.encoder.size
+    pixels = torch.randn(images, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    runtimes = {
+        "anymask torch exact": TorchRuntime(ours, "exact"),
+        "anymask torch fast": TorchRuntime(ours, "fast"),
+        "anymask torch fast, compiled": TorchRuntime(ours, "fast", compiled=True),
+    }
+
+    def in_bf16(call: Callable[[], Any]) -> Any:
+        with torch.autocast(device, torch.bfloat16):
+            return call()
+
+    contenders: dict[str, Callable[[], Any]] = {  # .cpu() waits for the device
+        "segment-anything": lambda: theirs.image_encoder(pixels).cpu(),
+        "segment-anything bf16": lambda: in_bf16(lambda: theirs.image_encoder(pixels).float().cpu()),
+    }
+    for name, runtime in runtimes.items():
+        contenders[name] = lambda runtime=runtime: runtime.encode(pixels).features.cpu()
+    yield Row(f"{config.name} encoder on {device}, {images} images at once", contenders, relative, repeat=5)
+
+    photo = large_photo()
+    thresholds = _thresholds(ours, photo)
+    peer = segment_anything.SamAutomaticMaskGenerator(theirs, **thresholds)
+    contenders = {
+        "segment-anything": lambda: peer.generate(photo),
+        "segment-anything bf16": lambda: in_bf16(lambda: peer.generate(photo)),
+    }
+    for name, runtime in runtimes.items():
+        generator = SamAutomaticMaskGenerator(ours, output_mode="coco_rle", runtime=runtime, **thresholds)
+        contenders[name] = lambda generator=generator: generator.generate(photo)
+    yield Row(f'{config.name} "everything" on {device}, 32×32 points, 1500×2250', contenders, same_records, repeat=2)
+
+
+ROWS = {"encoder": encoder, "click": click, "everything": everything, "nano": nano, "gpu": gpu}
 
 
 def run(row: Row, repeat: int) -> None:
@@ -232,7 +281,7 @@ def run(row: Row, repeat: int) -> None:
             with torch.no_grad():
                 answers[name] = contender()
             took = time.perf_counter() - start
-            row.memory[name] = max(resident("VmHWM") - before, row.memory.get(name, 0))
+            row.memory[name] = max(peak() - before, row.memory.get(name, 0))
             if turn:
                 row.seconds[name] = min(took, row.seconds.get(name, took))
     first = next(iter(row.contenders))
@@ -244,10 +293,20 @@ def run(row: Row, repeat: int) -> None:
 def start_of_peak() -> float:
     """Give back what is free, forget the peak of this process's memory, and say what it holds now, in MB."""
     gc.collect()
+    on_gpu = 0.0
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        on_gpu = torch.cuda.memory_allocated() / 2**20
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
-    return resident("VmRSS")
+    return resident("VmRSS") + on_gpu
+
+
+def peak() -> float:
+    """The most that this process has held since `start_of_peak`, in MB, a GPU's memory included."""
+    on_gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
+    return resident("VmHWM") + on_gpu
 
 
 def resident(which: str) -> float:

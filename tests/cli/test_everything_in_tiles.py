@@ -36,7 +36,7 @@ def test_an_array_gives_the_masks_of_its_tiles(anymask, toy, array, pixels, tmp_
     result = anymask("everything", array, "--tile", 100, "--model", toy, "-o", tmp_path / "out", "--cutouts", "--json")
     assert result.code == 0, result.err
     record = json.loads((tmp_path / "out" / "city.json").read_text())
-    generator = SamAutomaticMaskGenerator(load_model(toy), output_mode="coco_rle", points_per_batch=8, **OPTIONS)
+    generator = SamAutomaticMaskGenerator(load_model(toy), output_mode="coco_rle", **OPTIONS)
     expected = everything_in_tiles(generator, pixels, 100)
     assert [each["segmentation"] for each in record["annotations"]] == [each.mask for each in expected] != []
     assert record["image"]["height"] == 300 and record["anymask"]["options"]["tile"] == 100

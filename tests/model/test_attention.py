@@ -1,10 +1,11 @@
-"""Attention in parts, as CPUs do it without a gradient, beside attention as a whole."""
+"""Attention in parts, as CPUs do it without a gradient, and with the bias inside, as GPUs do, beside the whole."""
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from anymask.model import attention
 from anymask.model.attention import PART, RelativeBias, attend, relative_bias
 
 GRID = (17, 24)  # 408 cells: a part, and one that is cut short
@@ -20,14 +21,14 @@ def inputs(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, RelativeBias]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_parts_are_as_exact_as_the_whole(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("way", ["_attend_by_parts", "_attend_with_bias_inside"])
+def test_no_way_is_less_exact_than_the_whole(dtype: torch.dtype, way: str) -> None:
     q, k, v, bias = inputs(dtype)
-    assert q.shape[2] > PART
     wide = [x.double() for x in (q, k, v, bias.rows, bias.columns)]
     exact = F.scaled_dot_product_attention(*wide[:3], attn_mask=RelativeBias(*wide[3:]).dense())
     with torch.no_grad():
         whole = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.dense())
-        found = attend(q, k, v, bias=bias)
+        found = getattr(attention, way)(q, k, v, bias)
     assert found.dtype == dtype
     error, usual = ((each.double() - exact).norm() / exact.norm() for each in (found, whole))
     assert error < 1.5 * usual
@@ -36,6 +37,7 @@ def test_parts_are_as_exact_as_the_whole(dtype: torch.dtype) -> None:
 
 def test_parts_hold_their_own_queries_only_and_leave_the_inputs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     q, k, v, bias = inputs(torch.float32)
+    assert q.shape[2] > PART
     before = [x.clone() for x in (q, k, v, *bias)]
     monkeypatch.setattr(RelativeBias, "dense", lambda bias: pytest.fail("the whole bias was made"))
     with torch.no_grad():

@@ -19,6 +19,7 @@ from anymask.model.checkpoint import weights_hash
 from anymask.model.config import ViTConfig
 from anymask.model.registry import MODELS
 from anymask.model.sam import ImageEmbedding, Sam
+from anymask.runtime import torch_runtime
 from anymask.runtime.choose import open_runtime
 from anymask.runtime.interface import Runtime
 from anymask.runtime.onnx_runtime import OnnxRuntime
@@ -258,3 +259,10 @@ def test_a_library_that_is_not_installed(sam, monkeypatch, name):
     assert isinstance(open_runtime(sam), TorchRuntime)
     with pytest.raises(ConfigError, match=rf"pip install 'anymask\[{name}\]'"):
         open_runtime(sam, name)
+
+
+@pytest.mark.parametrize(("free", "batch"), [(2**20, 1), (2 * 2**30, 10), (80 * 2**30, 256)])
+def test_on_a_gpu_as_many_prompts_are_answered_as_its_memory_holds(monkeypatch, free, batch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 * 2**30))
+    assert torch_runtime._fitting(torch.device("cuda", 0)) == batch
+    assert torch_runtime._fitting(torch.device("cpu")) == torch_runtime.ON_CPU

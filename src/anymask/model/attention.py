@@ -31,8 +31,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: RelativeBias | None = None,
     """
     mask: Tensor | None = None
     if bias is not None:
-        recorded = torch.is_grad_enabled() or torch.compiler.is_compiling()
-        if q.device.type == "cpu" and q.shape[2] > PART and not recorded:
+        many = q.shape[2] > PART
+        if many and q.device.type == "cuda":
+            return _attend_with_bias_inside(q, k, v, bias)
+        if many and q.device.type == "cpu" and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
             return _attend_by_parts(q, k, v, bias)
         mask = bias.dense()
     elif keys is not None:
@@ -64,6 +66,20 @@ def _attend_by_parts(q: Tensor, k: Tensor, v: Tensor, bias: RelativeBias) -> Ten
             parts.append(logits.softmax(-1).to(v.dtype) @ values)
         heads.append(torch.cat(parts, dim=1))
     return torch.stack(heads, dim=1)
+
+
+def _attend_with_bias_inside(q: Tensor, k: Tensor, v: Tensor, bias: RelativeBias) -> Tensor:
+    """As `attend`, with the bias as more channels of queries and keys, so that fused kernels store nothing of T×T.
+
+    A key's further channels are one at its row and at its column, which pick the query's terms for them.
+    """
+    h, w = bias.rows.shape[-1], bias.columns.shape[-1]
+    place = torch.arange(h * w, device=k.device)
+    marks = torch.cat([F.one_hot(place // w, h), F.one_hot(place % w, w)], dim=-1).to(k.dtype)  # HW×(H+W)
+    queries = torch.cat([q * q.shape[-1] ** -0.5, bias.rows, bias.columns], dim=-1)
+    keys = torch.cat([k, marks.expand(*k.shape[:2], -1, -1)], dim=-1)
+    values = F.pad(v, (0, h + w))  # as wide as the keys, which the flash kernel asks for
+    return F.scaled_dot_product_attention(queries, keys, values, scale=1.0)[..., : v.shape[-1]]
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

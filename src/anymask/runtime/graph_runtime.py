@@ -40,7 +40,7 @@ class GraphRuntime(Runtime):
     at a time may ask.
     """
 
-    batch: ClassVar[int] = COUNTS[-1]
+    batch = COUNTS[-1]
     library: ClassVar[str]
     """the package that runs the graphs"""
     file: ClassVar[str]

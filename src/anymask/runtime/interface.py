@@ -51,7 +51,7 @@ class Runtime(ABC):
     """
 
     name: ClassVar[str]
-    batch: ClassVar[int]
+    batch: int
 
     def __init__(self, sam: Sam, precision: Precision = "exact") -> None:
         self.sam = sam

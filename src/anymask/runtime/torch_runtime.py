@@ -18,6 +18,11 @@ from .interface import Answers, Runtime
 from .names import Precision
 from .onednn import LinearByOneDnn
 
+ON_CPU, ON_GPU = 8, 256
+"""prompts at once, at most"""
+PROMPT = 100 * 2**20
+"""bytes that one prompt takes at most: some ten times the 4096×256 float32 of the image as it sees it, and its masks"""
+
 
 class TorchRuntime(Runtime):
     """Runs the model's own modules.
@@ -29,13 +34,13 @@ class TorchRuntime(Runtime):
     """
 
     name: ClassVar[str] = "torch"
-    batch: ClassVar[int] = 8
 
     def __init__(self, sam: Sam, precision: Precision = "exact", compiled: bool = False) -> None:
         super().__init__(sam, precision)
         if precision == "int8":
             raise ConfigError("precision int8: PyTorch has none here; use the runtime openvino or onnx, or fast")
         self.bf16 = precision == "fast" and has_bf16(sam.device)
+        self.batch = _fitting(sam.device)
         on_cpu = sam.device.type == "cpu" and torch.backends.mkldnn.is_available()
         self._by_onednn = on_cpu and not compiled  # a compiled graph has its own products
         self._encode: Callable[[Tensor], ImageEmbedding] = torch.compile(sam.encode) if compiled else sam.encode
@@ -67,6 +72,14 @@ class TorchRuntime(Runtime):
         if self.bf16:
             return torch.autocast(self.sam.device.type, torch.bfloat16)
         return LinearByOneDnn() if self._by_onednn else nullcontext()
+
+
+def _fitting(device: torch.device) -> int:
+    """How many prompts are answered at once: on a GPU what half of its free memory holds, else what caches hold."""
+    if device.type != "cuda":
+        return ON_CPU
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(ON_GPU, free // 2 // PROMPT))
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -38,7 +38,7 @@ class SamAutomaticMaskGenerator:
     Args:
         model: the model.
         points_per_side: points along each side of the grid; None where `point_grids` is given.
-        points_per_batch: points decoded at once.
+        points_per_batch: points decoded at once, at most; never more than suits the runtime.
         pred_iou_thresh: least predicted IoU; None for the paper's .88, or what suits a model with another calibration.
         stability_score_thresh: least stability score; None for .95, or what suits the model.
         stability_score_offset: shift of the cut-off for the stability score, in logits; None for 1, or what suits.

@@ -27,4 +27,4 @@ def preset_generator(model: Sam, preset: str = "objects", **options: Any) -> Sam
     """A mask generator with the options of a preset, which `options` may override. Raises ConfigError by name."""
     if preset not in PRESETS:
         raise ConfigError(f"preset {preset!r} is not known; expected one of {', '.join(PRESETS)}")
-    return SamAutomaticMaskGenerator(model, **{"points_per_batch": 8, **PRESETS[preset], **options})
+    return SamAutomaticMaskGenerator(model, **{**PRESETS[preset], **options})
