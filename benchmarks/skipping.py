@@ -1,6 +1,6 @@
 """Counts the masks that "everything" loses where it leaves out points on masks that it has.
 
-    python benchmarks/skipping.py DATA --images 40 --points 32
+    python benchmarks/skipping.py DATA --images 40 --points 16 --times 4
 
 Each image goes through the generator twice, with all points and with `skip_covered`, otherwise the same. Prints the
 decodes and the time that it saves, the share of the masks of all points that it finds again (IoU of .8 or more), and of
@@ -53,13 +53,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of labelled images")
     parser.add_argument("--images", type=int, default=40)
-    parser.add_argument("--points", type=int, default=32, help="along each side")
+    parser.add_argument("--points", type=int, default=16, help="along each side")
+    parser.add_argument("--times", type=int, default=4, help="how many masks must cover a point that is left out")
     parser.add_argument("--model", default="nano")
     parser.add_argument("--runtime", default="auto")
     arguments = parser.parse_args()
     model = load_model(arguments.model)
     options = {"points_per_side": arguments.points, "runtime": arguments.runtime, "precision": "fast"}
-    whole, skipping = (Counted(model, skip_covered=skip, **options) for skip in (False, True))
+    whole, skipping = (Counted(model, skip_covered=skip, **options) for skip in (0, arguments.times))
     samples = open_data(arguments.data)
     kept, labels = [], []
     for sample in samples[:: max(1, len(samples) // arguments.images)][: arguments.images]:

@@ -72,7 +72,7 @@ def test_a_folder_goes_on_where_it_stopped(anymask, toy, folder, tmp_path, monke
 def test_the_fast_preset_has_its_precision_unless_another_is_named(anymask, toy, photo, tmp_path, flags, precision):
     assert anymask("everything", photo, "--model", toy, "--preset", "fast", *flags, "-o", tmp_path / "out").code == 0
     settings = json.loads((tmp_path / "out" / "photo.json").read_text())["anymask"]
-    assert settings["precision"] == precision and settings["options"]["skip_covered"] is True
+    assert settings["precision"] == precision and settings["options"]["skip_covered"] == 4
 
 
 def test_cutouts_of_each_mask_on_demand(anymask, toy, photo, tmp_path):

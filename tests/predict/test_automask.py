@@ -156,11 +156,12 @@ class Counting(TorchRuntime):
         return super().answer(embedding, prompts)
 
 
-def test_points_on_what_was_found_are_left_out(photos):
+@pytest.mark.parametrize(("times", "most"), [(1, 70), (3, 90)])
+def test_points_on_what_was_found_are_left_out(photos, times, most):
     """What is found for the other points is what is found without skipping, and the points all count as done."""
     nano = load_model("nano")
     found, asked, done = [], [], []
-    for skip in (False, True):
+    for skip in (0, times):
         runtime = Counting(nano)
         options = {"points_per_side": 10, "points_per_batch": 5, "box_nms_thresh": 1.0, "skip_covered": skip}
         generator = SamAutomaticMaskGenerator(nano, runtime=runtime, **options)
@@ -168,10 +169,11 @@ def test_points_on_what_was_found_are_left_out(photos):
         found.append({(candidate.point, candidate.mask["counts"]): candidate for candidate in masks})
         asked.append(runtime.asked)
         assert done[-1] == (100, 100)
-    assert asked[0] == 100 and asked[1] < 70
+    assert asked[0] == 100 and asked[1] < most
     points = {point for point, _ in found[1]}
     assert found[1].keys() == {key for key in found[0] if key[0] in points}
     for candidate in found[0].values():
         if candidate.point not in points:
-            covering = [each for each in found[1].values() if rle.contains(each.mask, np.array([candidate.point]))[0]]
-            assert covering, "only points that lie on a mask are left out"
+            here = np.array([candidate.point])
+            covering = {each.point for each in found[1].values() if rle.contains(each.mask, here)[0]}
+            assert len(covering) >= times, "only points that lie on masks of so many are left out"

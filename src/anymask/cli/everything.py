@@ -26,8 +26,8 @@ def everything(
     preset: Annotated[
         Literal["objects", "parts", "dense", "fast"],
         typer.Option(
-            help="objects: 16×16 points; parts: 32×32; dense: 32×32 and four zoomed-in crops; fast: 32×32 but for "
-            "points on what was found, in bfloat16 where the chip computes in it."
+            help="objects: 16×16 points; parts: 32×32; dense: 32×32 and four zoomed-in crops; fast: 16×16 but for "
+            "points on what was found four times, in bfloat16 where the chip computes in it."
         ),
     ] = "objects",
     model: Annotated[str, typer.Option(help="A model's name (anymask models list) or a weights file.")] = "nano",

@@ -52,8 +52,9 @@ class SamAutomaticMaskGenerator:
         output_mode: form of `segmentation` in the records.
         runtime: what runs the model, see `open_runtime`.
         precision: "exact", or "fast" for bfloat16 where the chip has it.
-        skip_covered: leave out points that lie in the smallest mask that an earlier point gave and that is kept. It
-            saves decodes and loses some masks; points then come in an order that is drawn at random, always the same.
+        skip_covered: leave out points that lie in the smallest masks of so many earlier points, those kept; 0 leaves
+            out none. The lower, the more decodes it saves and masks it loses. Points then come in an order that is
+            drawn at random, always the same.
 
     Raises ConfigError for options that do not fit together.
     """
@@ -76,7 +77,7 @@ class SamAutomaticMaskGenerator:
         output_mode: OutputMode = "binary_mask",
         runtime: RuntimeName | Runtime = "auto",
         precision: Precision = "exact",
-        skip_covered: bool = False,
+        skip_covered: int = 0,
     ) -> None:
         if (points_per_side is None) == (point_grids is None):
             raise ConfigError("give either points_per_side or point_grids, and None for the other")
@@ -152,11 +153,13 @@ class SamAutomaticMaskGenerator:
         if self.skip_covered:
             points = np.random.default_rng(0).permutation(points)  # so that those of a batch lie on different objects
         size = min(self.points_per_batch, self.predictor.runtime.batch)
+        times = np.zeros(len(points), int)  # covered
         while len(points):
             found = list(self._process(points[:size], crop, pixels.shape[:2]))
-            left = points[size:]
+            left, times = points[size:], times[size:]
             if self.skip_covered:
-                left = left[~_covered(left + np.array([x0, y0]), found)]
+                times += _times_covered(left + np.array([x0, y0]), found)
+                left, times = left[times < self.skip_covered], times[times < self.skip_covered]
             yield found, len(points) - len(left)
             points = left
 
@@ -223,15 +226,15 @@ class SamAutomaticMaskGenerator:
         }
 
 
-def _covered(points: NDArray[np.float64], found: Sequence[Candidate]) -> NDArray[np.bool_]:
-    """Which points lie in the smallest mask of one of the points that gave the candidates: N."""
+def _times_covered(points: NDArray[np.float64], found: Sequence[Candidate]) -> NDArray[np.int64]:
+    """In the smallest masks of how many of the points that gave the candidates each of N points lies."""
     smallest: dict[tuple[float, float], Candidate] = {}
     for candidate in sorted(found, key=lambda candidate: -rle.area(candidate.mask)):
         smallest[candidate.point] = candidate
-    covered = np.zeros(len(points), bool)
+    times = np.zeros(len(points), int)
     for candidate in smallest.values():
-        covered |= rle.contains(candidate.mask, points)
-    return covered
+        times += rle.contains(candidate.mask, points)
+    return times
 
 
 def _calibration(model: Sam) -> tuple[float, float, float]:

@@ -17,10 +17,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "crop_n_points_downscale_factor": 2,
         "min_mask_region_area": 50,
     },
-    "fast": {"points_per_side": 32, "min_mask_region_area": 100, "skip_covered": True, "precision": "fast"},
+    "fast": {"points_per_side": 16, "min_mask_region_area": 100, "skip_covered": 4, "precision": "fast"},
 }
-"""name to the options of the generator: few points; many points; many points and zoomed-in crops; many points but for
-those on what was found before, in bfloat16 where the chip has it"""
+"""name to the options of the generator: few points; many points; many points and zoomed-in crops; few points but
+for those on what was found before, in bfloat16 where the chip has it"""
 
 
 def preset_generator(model: Sam, preset: str = "objects", **options: Any) -> SamAutomaticMaskGenerator:
