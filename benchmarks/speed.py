@@ -192,7 +192,7 @@ def _thresholds(sam: Any, photo: np.ndarray) -> dict[str, float]:
         sam, output_mode="coco_rle", pred_iou_thresh=-1e9, stability_score_thresh=0.0, box_nms_thresh=1.0
     )
     scores = sorted(candidate.predicted_iou for candidate in generator.candidates(photo))
-    return {"pred_iou_thresh": scores[-SURVIVORS], "stability_score_thresh": 0.01, "box_nms_thresh": 0.999}
+    return {"pred_iou_thresh": scores[-SURVIVORS], "stability_score_thresh": 0.01, "box_nms_thresh": 1.0}
 
 
 def nano() -> Iterator[Row]:
@@ -337,7 +337,17 @@ def table(name: str, row: dict[str, Any]) -> str:
     for each, seconds in times.items():
         shown = f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
         ratios = [f"{times[peer] / seconds:.1f}" for peer in peers]
-        lines.append(_line([each, shown, *ratios, f"{memory[each]:.0f} MB", row["errors"].get(each, "")]))
+        lines.append(
+            _line(
+                [
+                    each,
+                    shown,
+                    *ratios,
+                    f"{memory[each]:.0f} MB" if memory[each] >= 0.5 else "",
+                    row["errors"].get(each, ""),
+                ]
+            )
+        )
     return "\n".join(lines)
 
 

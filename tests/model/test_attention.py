@@ -21,7 +21,7 @@ def inputs(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, RelativeBias]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("way", ["_attend_by_parts", "_attend_with_bias_inside"])
+@pytest.mark.parametrize("way", ["_attend_by_parts", "_attend_by_heads", "_attend_with_bias_inside"])
 def test_no_way_is_less_exact_than_the_whole(dtype: torch.dtype, way: str) -> None:
     q, k, v, bias = inputs(dtype)
     wide = [x.double() for x in (q, k, v, bias.rows, bias.columns)]
