@@ -337,17 +337,8 @@ def table(name: str, row: dict[str, Any]) -> str:
     for each, seconds in times.items():
         shown = f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
         ratios = [f"{times[peer] / seconds:.1f}" for peer in peers]
-        lines.append(
-            _line(
-                [
-                    each,
-                    shown,
-                    *ratios,
-                    f"{memory[each]:.0f} MB" if memory[each] >= 0.5 else "",
-                    row["errors"].get(each, ""),
-                ]
-            )
-        )
+        taken = f"{memory[each]:.0f} MB" if memory[each] >= 1 else ""
+        lines.append(_line([each, shown, *ratios, taken, row["errors"].get(each, "")]))
     return "\n".join(lines)
 
 
