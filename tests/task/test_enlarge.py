@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from anymask.task import enlarge
 from anymask.task.enlarge import Enlarger
 from anymask.task.frame import ImageFrame
 
@@ -29,12 +30,12 @@ def blobs(side: int = 32) -> torch.Tensor:
 
 @pytest.mark.parametrize("level", [0.0, -1.0])
 @pytest.mark.parametrize("name", FRAMES)
-def test_windows_hold_the_whole_mask(name, level):
+@pytest.mark.parametrize("large", [0.0, 1.0])
+def test_windows_hold_the_whole_mask(name, level, large, monkeypatch):
+    monkeypatch.setattr(enlarge, "LARGE", large)  # cut out of the whole, or made alone
     frame, logits = FRAMES[name], blobs()
     full = frame.masks_to_original(logits[:, None])[:, 0]
-    windows = list(Enlarger(frame, 32).windows(logits, level))
-    assert len(windows) == len(full)
-    for window, whole in zip(windows, full, strict=True):
+    for window, whole in zip(Enlarger(frame, 32).windows(logits, level), full, strict=True):
         h, w = window.logits.shape
         part = whole[window.top : window.top + h, window.left : window.left + w]
         torch.testing.assert_close(window.logits, part, atol=1e-5, rtol=0)

@@ -23,7 +23,7 @@ from .kept import kept_graph
 from .many_prompts import shares_image
 from .names import Precision
 
-COUNTS = (1, 4, 16)
+COUNTS = (1, 4, 8)
 """how many prompts the decoder is compiled for; others are filled up to the next"""
 TOKENS = (2, 4, 8, 16, 32, 64, 128, 256)
 """how many tokens a prompt is filled up to"""

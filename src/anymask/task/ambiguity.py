@@ -31,6 +31,15 @@ def stability_score(logits: torch.Tensor, threshold: float, offset: float) -> to
 
     A mask that is empty at the lower cut-off has the score 0.
     """
-    inner = (logits > threshold + offset).flatten(1).sum(1)
-    outer = (logits > threshold - offset).flatten(1).sum(1)
+    inner, outer = _pixels_over(logits, threshold + offset), _pixels_over(logits, threshold - offset)
     return inner / outer.clamp(min=1)
+
+
+def _pixels_over(logits: torch.Tensor, level: float) -> torch.Tensor:
+    """How many pixels of N×H×W are over a level, N."""
+    import torch
+
+    over = (logits > level).flatten(1)
+    if over.device.type != "cpu":
+        return over.sum(1)
+    return torch.tensor([np.count_nonzero(mask) for mask in over.numpy()])  # PyTorch makes integers of all first

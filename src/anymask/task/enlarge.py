@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .frame import ImageFrame
 
 
+LARGE = 1 / 8
+"""part of the image from which on the whole of it is made as fast as the part, on a CPU"""
+
+
 class Window(NamedTuple):
     """Part of a mask's logits at full size: h×w, its first row and its first column. Elsewhere there is no mask."""
 
@@ -58,9 +62,11 @@ class Enlarger:
     def __init__(self, frame: ImageFrame, side: int, device: torch.device | str = "cpu") -> None:
         rows, columns = frame.enlarging(side)
         self.rows, self.columns = Axis.of(rows.to(device)), Axis.of(columns.to(device))
+        self._large = LARGE * frame.height * frame.width
+        self._whole = frame.enlarge_one() if torch.device(device).type == "cpu" else None
 
     def windows(self, logits: torch.Tensor, level: float) -> Iterator[Window]:
-        """Each of N×S×S logits where it may be over `level`; 0×0 where it is nowhere."""
+        """Each of N×S×S logits where it may be over `level`, 0×0 where it is nowhere; each holds until the next."""
         over = logits > level
         in_rows, in_columns = over.any(2).cpu().numpy(), over.any(1).cpu().numpy()
         for mask, wanted_rows, wanted_columns in zip(logits, in_rows, in_columns, strict=True):
@@ -68,8 +74,11 @@ class Enlarger:
             yield self._window(mask, rows, columns) if rows and columns else Window(mask[:0, :0], 0, 0)
 
     def _window(self, mask: torch.Tensor, rows: tuple[slice, slice], columns: tuple[slice, slice]) -> Window:
-        left, right = self.rows.matrix[rows], self.columns.matrix[columns]
-        return Window(left @ (mask[rows[1], columns[1]] @ right.T), rows[0].start, columns[0].start)
+        top, left = rows[0].start, columns[0].start
+        if self._whole and (rows[0].stop - top) * (columns[0].stop - left) > self._large:
+            return Window(torch.from_numpy(self._whole(mask.numpy())[rows[0], columns[0]]), top, left)
+        before, behind = self.rows.matrix[rows], self.columns.matrix[columns]
+        return Window(before @ (mask[rows[1], columns[1]] @ behind.T), top, left)
 
 
 def _extents(weights: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,17 +115,27 @@ class ImageFrame:
         """Where `masks_to_original` is over a threshold, N×M×height×width bool; on a CPU without its large floats."""
         if logits.device.type != "cpu":
             return self.masks_to_original(logits) > threshold
-        import cv2
         import torch
 
-        h, w = self.occupied or self.resized
+        enlarge = self.enlarge_one()
         masks = np.empty((*logits.shape[:2], *self.shape), bool)
-        square, full = np.empty((self.size, self.size), np.float32), np.empty(self.shape, np.float32)
         for mask, small in zip(masks.reshape(-1, *self.shape), logits.flatten(0, 1).numpy(), strict=True):
-            cv2.resize(small, square.shape[::-1], dst=square, interpolation=cv2.INTER_LINEAR)
-            cv2.resize(square[:h, :w], full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
-            np.greater(full, threshold, out=mask)
+            np.greater(enlarge(small), threshold, out=mask)
         return torch.from_numpy(masks)
+
+    def enlarge_one(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """What does on a CPU as `masks_to_original`, S×S to height×width; an answer holds until the next is made."""
+        import cv2
+
+        h, w = self.occupied or self.resized
+        square, full = np.empty((self.size, self.size), np.float32), np.empty(self.shape, np.float32)
+
+        def enlarge(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+            cv2.resize(logits, square.shape[::-1], dst=square, interpolation=cv2.INTER_LINEAR)
+            cv2.resize(square[:h, :w], full.shape[::-1], dst=full, interpolation=cv2.INTER_LINEAR)
+            return full
+
+        return enlarge
 
     def enlarging(self, side: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`masks_to_original` along each axis, height×side and width×side: rows · logits · columnsᵀ is the mask."""

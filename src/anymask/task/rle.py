@@ -24,9 +24,15 @@ def encode(mask: NDArray[Any]) -> RLE:
 
 def encode_part(mask: NDArray[np.bool_], top: int, left: int, shape: tuple[int, int]) -> RLE:
     """As `encode`, of a mask of `shape` (height, width) that is empty but for an h×w part of it."""
-    height, width = shape
-    ends = np.zeros((1, mask.shape[1]), bool)
-    columns, rows = np.nonzero(np.diff(mask, axis=0, prepend=ends, append=ends).T)
+    import cv2
+
+    (height, width), (h, w) = shape, mask.shape
+    changed = np.zeros((w, h + 1), bool)
+    if mask.any():
+        turned = cv2.transpose(np.ascontiguousarray(mask).view(np.uint8)).reshape(w, h)
+        changed[:, 0], changed[:, -1] = turned[:, 0], turned[:, -1]
+        np.not_equal(turned[:, 1:], turned[:, :-1], out=changed[:, 1:-1])
+    columns, rows = np.divmod(np.flatnonzero(changed), h + 1)
     changes = (left + columns) * height + top + rows
     joined = np.flatnonzero(changes[1:] == changes[:-1])  # a run that goes on at the top of the next column
     changes = np.delete(changes, np.concatenate([joined, joined + 1]))
