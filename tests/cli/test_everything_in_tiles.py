@@ -77,7 +77,36 @@ def test_a_run_that_is_cut_goes_on_behind_its_last_tile(anymask, toy, array, tmp
     assert len(done) == 9 + 5, "those that were left"
     assert not list((tmp_path / "out").glob("*.jsonl"))
     assert "done before" in anymask(*command).out
-    assert "done before" not in anymask(*command[:3], 120, *command[4:]).out
+    other = anymask(*command[:3], 120, *command[4:])
+    assert other.code == 0 and "done before" not in other.out
+
+
+def test_a_run_that_does_it_again_goes_on_as_well(anymask, toy, array, tmp_path, monkeypatch):
+    command = ("everything", array, "--tile", 100, "--model", toy, "-o", tmp_path / "out")
+    assert anymask(*command[:2], *command[4:5], *command[5:]).code == 1, "an array without tiles"
+    assert anymask(*command).code == 0
+    done = []
+    plain = SamAutomaticMaskGenerator.candidates
+
+    def watched(self, *arguments):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(1)
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(SamAutomaticMaskGenerator, "candidates", watched)
+    assert anymask(*command, "--again").code == 130
+    done[:] = [0] * 9
+    assert anymask(*command).code == 0 and len(done) == 9 + 5
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"city.json", "city_overlay.jpg"}
+
+
+def test_a_folder_of_photos_and_arrays(anymask, toy, array, pixels, tmp_path):
+    Image.fromarray(pixels).save(tmp_path / "town.png")
+    result = anymask("everything", tmp_path, "--tile", 200, "--model", toy, "-o", tmp_path / "out", "--json")
+    assert result.code == 0
+    first, second = (json.loads(line) for line in result.out.splitlines())
+    assert first["masks"] == second["masks"] > 0
 
 
 @pytest.mark.parametrize(
@@ -85,12 +114,14 @@ def test_a_run_that_is_cut_goes_on_behind_its_last_tile(anymask, toy, array, tmp
     [
         (np.zeros((50, 60)), "expected an array of H×W×3 uint8, got float64 of (50, 60)"),
         (np.array([{}], object), "written with numpy.save"),
-        (None, "written with numpy.save"),
+        (b"no", "written with numpy.save"),
+        (b"", "written with numpy.save"),
+        (b"PK", "written with numpy.save"),
     ],
 )
 def test_what_is_no_image_ends_in_one_line(anymask, toy, tmp_path, content, message):
     path = tmp_path / "city.npy"
-    path.write_bytes(b"no") if content is None else np.save(path, content, allow_pickle=True)
+    path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content, allow_pickle=True)
     result = anymask("everything", path, "--tile", 100, "--model", toy, "-o", tmp_path / "out")
     assert result.code == 1 and message in result.err and result.err.count("\n") == 1, result.err
 

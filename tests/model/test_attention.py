@@ -45,6 +45,29 @@ def test_parts_hold_their_own_queries_only_and_leave_the_inputs_alone(monkeypatc
     assert all(torch.equal(x, y) for x, y in zip((q, k, v, *bias), before, strict=True))
 
 
+def test_the_gradient_is_that_of_the_whole() -> None:
+    grads = []
+    for way in (attention._attend_with_bias_inside, lambda q, k, v, bias: attend(q, k, v, bias=bias)):
+        q, k, v, bias = inputs(torch.float32)
+        leaves = [x.clone().requires_grad_() for x in (q, k, v, *bias)]
+        (way(*leaves[:3], RelativeBias(*leaves[3:])) ** 2).sum().backward()
+        grads.append([leaf.grad for leaf in leaves])
+    for found, expected in zip(*grads, strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_each_way_is_taken_where_it_suits(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = torch.zeros(1, 1, PART, 2), torch.zeros(1, 1, PART + 1, 2)
+    with torch.no_grad():
+        assert attention._way(few) is None
+        assert attention._way(many) is attention._attend_by_parts
+        assert attention._way(many.to("meta")) is None
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+        assert attention._way(many) is attention._attend_by_heads
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: False)
+    assert attention._way(many) is None, "with a gradient"
+
+
 def test_a_gradient_passes_through_large_attention() -> None:
     q, k, v, bias = inputs(torch.float32)
     attend(q.requires_grad_(), k, v, bias=bias).sum().backward()

@@ -44,7 +44,7 @@ def everything(
         typer.Option(
             min=64,
             help="For large images: side of the tiles, in pixels, that are done one by one and whose masks are joined "
-            "across the seams. No limit of pixels; a .npy file (H×W×3 uint8) is never read as a whole.",
+            "across the seams. Up to 4,294,967,295 pixels; a .npy file (H×W×3 uint8) is never read as a whole.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, a line an image.")] = False,
@@ -55,12 +55,12 @@ def everything(
     labels. A run over a folder goes on where it stopped, one with --tile within the image; a file that fails is
     reported at the end, and the exit code is then 3.
     """
-    photos = _photos(source)
+    photos = _photos(source, arrays=tile is not None)
     if source.is_dir() and out.resolve() == source.resolve():
         raise typer.BadParameter(f"-o {out}: results would lie among the photos; name another folder")
     from ..files import make_folder
     from ..predict.automask.presets import preset_generator
-    from ..predict.folder import work_through
+    from ..predict.folder import AHEAD, work_through
     from .everything_jobs import Job, TiledJob
 
     sam = load(model, device)
@@ -77,7 +77,8 @@ def everything(
     with _progress(console) as progress:
         files = progress.add_task("photos", total=len(photos), visible=len(photos) > 1)
         job.update = _update(progress, progress.add_task("points" if tile is None else "tiles", total=None))
-        for (photo, _), outcome in work_through(photos.items(), job.read, job.work, job.write):
+        ahead = AHEAD if tile is None else 0  # large images are in memory one at a time
+        for (photo, _), outcome in work_through(photos.items(), job.read, job.work, job.write, ahead):
             if isinstance(outcome, Exception):
                 if source.is_file() or isinstance(outcome, OutputError):
                     raise outcome
@@ -91,20 +92,23 @@ def everything(
         raise typer.Exit(SOME_FAILED)
 
 
-def _photos(source: Path) -> dict[Path, str]:
+def _photos(source: Path, arrays: bool) -> dict[Path, str]:
     """The photos to do, each with the stem of its results; the whole name where two photos share a stem."""
     from ..dataset.sa1b import IMAGE_SUFFIXES
 
     if not source.exists():
         raise ImageError(f"{source}: no such file or folder; check the path")
     if not source.is_dir():
+        if source.suffix.lower() == ".npy" and not arrays:
+            raise ImageError(f"{source}: is an array, which is done in tiles; add --tile 1024")
         return {source: source.stem}
+    suffixes = (*IMAGE_SUFFIXES, ".npy") if arrays else IMAGE_SUFFIXES
     try:
-        photos = sorted(p for p in source.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        photos = sorted(p for p in source.iterdir() if p.suffix.lower() in suffixes and p.is_file())
     except OSError as error:
         raise ImageError(f"{source}: cannot be read ({error.strerror}); check its permissions") from None
     if not photos:
-        raise ImageError(f"{source}: holds no photos; expected files such as {', '.join(IMAGE_SUFFIXES)}")
+        raise ImageError(f"{source}: holds no photos; expected files such as {', '.join(suffixes)}")
     stems = [photo.stem for photo in photos]
     return {photo: photo.name if stems.count(photo.stem) > 1 else photo.stem for photo in photos}
 

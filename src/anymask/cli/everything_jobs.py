@@ -90,8 +90,9 @@ class Job:
         if photo.earlier:
             return {**summary, "done_before": True}
         cutouts = self.folder / f"{stem}_cutouts"
-        for stale in cutouts.glob("[0-9]*.png"):
-            remove(stale)
+        for stale in cutouts.glob("*.png"):
+            if stale.stem.isdigit():
+                remove(stale)
         if self.cutouts:
             for i, record in enumerate(found.records):
                 write_image(cutouts / f"{i + 1:03}.png", _cutout(photo.pixels, record))
@@ -132,8 +133,9 @@ class TiledJob(Job):
 
     def _find(self, item: Named, photo: Photo) -> list[dict[str, Any]]:
         journal = self._journal(item, photo)
-        if self.again:
+        if self.again:  # a plain run goes on with what this one leaves if it is cut
             remove(journal)
+            remove(Path(photo.files["record"]))
         found = everything_in_tiles(self.generator, photo.pixels, self.tile, progress=self.update, journal=journal)
         return [self.generator.record(candidate) for candidate in found]
 
@@ -143,12 +145,19 @@ class TiledJob(Job):
         step = -(-max(height, width) // PREVIEW)
         masks = rle.Decoded([each["segmentation"] for each in found.records], step)
         write_image(Path(files["overlay"]), overlay(read_part(pixels, (0, 0, width, height), step), masks))
+        remove(Path(common_files(self.folder, item[1])["labels"]))  # of an earlier run without tiles
         write_json(files["record"], record)
+
+    def write(self, item: Named, found: Found) -> dict[str, Any]:
+        """Write the results; return what `--json` prints."""
+        summary = super().write(item, found)
         remove(self._journal(item, found.photo))
+        return summary
 
     def _journal(self, item: Named, photo: Photo) -> Path:
-        """What keeps the masks of the tiles that are done, until all are; its name tells images apart."""
-        return self.folder / f"{item[1]}_{photo.settings['image']}_tiles.jsonl"
+        """What keeps the masks of the tiles that are done, until all are; its name tells images and settings apart."""
+        decides = json.dumps([photo.settings, str(self.generator.predictor.runtime)], sort_keys=True)
+        return self.folder / f"{item[1]}_{hashlib.sha256(decides.encode()).hexdigest()[:16]}_tiles.jsonl"
 
 
 def _cutout(image: LargeImage, record: dict[str, Any]) -> NDArray[np.uint8]:

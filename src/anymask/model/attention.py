@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 PART = 256
-"""queries whose logits are computed at once on a CPU, where there are more: those of one head then stay in a cache"""
+"""queries that attend as a whole; where there are more, a CPU takes so many at once, whose logits fit a cache"""
 
 
 HEADS = 2
@@ -36,8 +36,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: RelativeBias | None = None,
     """
     mask: Tensor | None = None
     if bias is not None:
-        if in_parts := _in_parts(q):
-            return in_parts(q, k, v, bias)
+        if way := _way(q):
+            return way(q, k, v, bias)
         mask = bias.dense()
     elif keys is not None:
         mask = keys[:, None, None, :]
@@ -50,7 +50,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, bias: RelativeBias | None = None,
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
-def _in_parts(q: Tensor) -> Callable[[Tensor, Tensor, Tensor, RelativeBias], Tensor] | None:
+def _way(q: Tensor) -> Callable[[Tensor, Tensor, Tensor, RelativeBias], Tensor] | None:
     """How queries with a bias attend where they are too many for the whole at once; None where they are not."""
     if q.shape[2] <= PART:
         return None

@@ -16,7 +16,7 @@ Made = TypeVar("Made")
 Written = TypeVar("Written")
 
 AHEAD = 2
-"""photos read and not yet worked on, and photos worked on and not yet written, at most"""
+"""items read and not yet worked on, and items worked on and not yet written, at most, where nobody says"""
 
 
 def work_through(
@@ -24,6 +24,7 @@ def work_through(
     read: Callable[[Item], Read],
     work: Callable[[Item, Read], Made],
     write: Callable[[Item, Made], Written],
+    ahead: int = AHEAD,
 ) -> Iterator[tuple[Item, Written | AnymaskError | MemoryError]]:
     """Take each item through three steps that run side by side, and yield it with what the last step returns.
 
@@ -32,17 +33,18 @@ def work_through(
 
     Args:
         items: what there is to do.
-        read: called in a thread of its own, up to `AHEAD` items ahead.
+        read: called in a thread of its own.
         work: called by the caller's thread.
         write: called in a thread of its own.
+        ahead: items read and not yet worked on, and items worked on and not yet written, at most.
     """
     writer = ThreadPoolExecutor(1, "write")
     going: deque[tuple[Item, Future[Written]]] = deque()
     try:
-        with closing(read_ahead(items, read, AHEAD)) as coming:
+        with closing(read_ahead(items, read, ahead)) as coming:
             for item, found in coming:
                 going.append((item, _written(item, found, work, write, writer)))
-                while going and (len(going) > AHEAD or going[0][1].done()):
+                while going and (len(going) > ahead or going[0][1].done()):
                     item, written = going.popleft()
                     outcome = _outcome(written)
                     yield item, outcome

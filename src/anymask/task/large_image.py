@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from ..errors import ImageError
 from .image import read_image
 
+MOST = 2**32
+"""pixels, from which on COCO's RLE cannot count them"""
+
 
 class LargeImage(Protocol):
     """An H×W×3 uint8 RGB image that is read by slices: an array, a `numpy.memmap`, a Zarr array."""
@@ -31,21 +34,23 @@ def open_large(path: Path) -> LargeImage:
     if path.suffix.lower() != ".npy":
         return read_image(path)
     try:
-        image = np.load(path, mmap_mode="r", allow_pickle=False)
+        image = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError) as error:
         raise ImageError(
             f"{path}: cannot be read as an array ({error}); expected one written with numpy.save"
         ) from None
     if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
         raise ImageError(f"{path}: expected an array of H×W×3 uint8, got {image.dtype} of {image.shape}")
-    return image  # type: ignore[no-any-return]
+    return image
 
 
 def large_shape(image: LargeImage) -> tuple[int, int]:
-    """(height, width). Raises ImageError for what is no H×W×3."""
+    """(height, width). Raises ImageError for what is no H×W×3, and for more pixels than a mask's RLE can count."""
     shape = tuple(image.shape)
     if len(shape) != 3 or shape[2] != 3 or min(shape) < 1:
         raise ImageError(f"image: expected H×W×3 uint8, read by slices, got shape {shape}")
+    if shape[0] * shape[1] >= MOST:
+        raise ImageError(f"image: {shape[1]}×{shape[0]} pixels; masks are RLE, which counts to {MOST:,}; cut it in two")
     return shape[0], shape[1]
 
 

@@ -32,6 +32,10 @@ Progress = Callable[[int, int], None]
 """called with the points done and the points in all"""
 
 
+AT_ONCE = 8
+"""points at once, on any device, where those on what was found are left out; which ones are hangs on it"""
+
+
 class SamAutomaticMaskGenerator:
     """Prompts a grid of points and keeps the masks that are confident, stable and no duplicates.
 
@@ -81,6 +85,8 @@ class SamAutomaticMaskGenerator:
     ) -> None:
         if (points_per_side is None) == (point_grids is None):
             raise ConfigError("give either points_per_side or point_grids, and None for the other")
+        if skip_covered < 0:
+            raise ConfigError(f"skip_covered: expected 0 or more, got {skip_covered}")
         if output_mode not in ("binary_mask", "uncompressed_rle", "coco_rle"):
             raise ConfigError(f"output_mode: expected binary_mask, uncompressed_rle or coco_rle, got {output_mode!r}")
         if point_grids is None and points_per_side is not None:
@@ -153,6 +159,8 @@ class SamAutomaticMaskGenerator:
         if self.skip_covered:
             points = np.random.default_rng(0).permutation(points)  # so that those of a batch lie on different objects
         size = min(self.points_per_batch, self.predictor.runtime.batch)
+        if self.skip_covered:
+            size = min(size, AT_ONCE)
         times = np.zeros(len(points), int)  # covered
         while len(points):
             found = list(self._process(points[:size], crop, pixels.shape[:2]))
@@ -168,7 +176,7 @@ class SamAutomaticMaskGenerator:
         """Decode N points of a crop, and keep what is confident, stable and not cut off by the crop.
 
         Masks are dropped on their predicted IoU before they are upscaled at all; what is left goes to full size one by
-        one and no further than it reaches, and becomes RLE at once, so that memory does not grow with the points.
+        one, little further than it reaches, and becomes RLE at once, so that memory does not grow with the points.
         """
         prompts = PromptBatch.clicks(points, self.predictor.frame, self.predictor.device)
         answers = self.predictor.runtime.answer(self.predictor.embedding, prompts)
@@ -210,6 +218,7 @@ class SamAutomaticMaskGenerator:
         return self._of_frame[1]
 
     def record(self, candidate: Candidate) -> dict[str, Any]:
+        """A candidate as `generate` gives it."""
         segmentation: Any = candidate.mask
         if self.output_mode == "binary_mask":
             segmentation = rle.decode(candidate.mask)
