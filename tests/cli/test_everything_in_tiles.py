@@ -32,6 +32,22 @@ def array(tmp_path, pixels):
     return tmp_path / "city.npy"
 
 
+@pytest.fixture()
+def tiles_done(monkeypatch):
+    """The tiles that were looked at, one entry each; where there are three, a run is interrupted."""
+    done = []
+    plain = SamAutomaticMaskGenerator.candidates
+
+    def watched(self, *arguments):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(1)
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(SamAutomaticMaskGenerator, "candidates", watched)
+    return done
+
+
 def test_an_array_gives_the_masks_of_its_tiles(anymask, toy, array, pixels, tmp_path):
     result = anymask("everything", array, "--tile", 100, "--model", toy, "-o", tmp_path / "out", "--cutouts", "--json")
     assert result.code == 0, result.err
@@ -58,46 +74,28 @@ def test_a_photo_over_pillows_limit_is_done_with_a_tile_alone(anymask, toy, pixe
     assert anymask(*command, "--tile", 200).code == 0
 
 
-def test_a_run_that_is_cut_goes_on_behind_its_last_tile(anymask, toy, array, tmp_path, monkeypatch):
-    done = []
-    plain = SamAutomaticMaskGenerator.candidates
-
-    def watched(self, *arguments):
-        if len(done) == 3:
-            raise KeyboardInterrupt
-        done.append(1)
-        return plain(self, *arguments)
-
-    monkeypatch.setattr(SamAutomaticMaskGenerator, "candidates", watched)
+def test_a_run_that_is_cut_goes_on_behind_its_last_tile(anymask, toy, array, tmp_path, tiles_done):
     command = ("everything", array, "--tile", 100, "--model", toy, "-o", tmp_path / "out")
     assert anymask(*command).code == 130
     assert [p.suffix for p in (tmp_path / "out").iterdir()] == [".jsonl"]
-    done[:] = [0] * 9  # of 2×4 tiles
+    tiles_done[:] = [0] * 9  # of 2×4 tiles
     assert anymask(*command).code == 0
-    assert len(done) == 9 + 5, "those that were left"
+    assert len(tiles_done) == 9 + 5, "those that were left"
     assert not list((tmp_path / "out").glob("*.jsonl"))
     assert "done before" in anymask(*command).out
     other = anymask(*command[:3], 120, *command[4:])
     assert other.code == 0 and "done before" not in other.out
 
 
-def test_a_run_that_does_it_again_goes_on_as_well(anymask, toy, array, tmp_path, monkeypatch):
+def test_a_run_that_does_it_again_goes_on_as_well(anymask, toy, array, tmp_path, tiles_done):
     command = ("everything", array, "--tile", 100, "--model", toy, "-o", tmp_path / "out")
     assert anymask(*command[:2], *command[4:5], *command[5:]).code == 1, "an array without tiles"
+    tiles_done[:] = [0] * 9
     assert anymask(*command).code == 0
-    done = []
-    plain = SamAutomaticMaskGenerator.candidates
-
-    def watched(self, *arguments):
-        if len(done) == 3:
-            raise KeyboardInterrupt
-        done.append(1)
-        return plain(self, *arguments)
-
-    monkeypatch.setattr(SamAutomaticMaskGenerator, "candidates", watched)
+    tiles_done.clear()
     assert anymask(*command, "--again").code == 130
-    done[:] = [0] * 9
-    assert anymask(*command).code == 0 and len(done) == 9 + 5
+    tiles_done[:] = [0] * 9
+    assert anymask(*command).code == 0 and len(tiles_done) == 9 + 5
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"city.json", "city_overlay.jpg"}
 
 
