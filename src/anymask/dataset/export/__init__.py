@@ -1,0 +1,1 @@
+"""Labelled images written in the formats that others read (§5)."""

@@ -1,0 +1,119 @@
+"""What every writer does: images into a folder, categories by number, and a count of what its format cannot hold."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from ...errors import DataError, OutputError
+from ...files import make_folder, replacing
+from ...task import rle
+from ...task.polygons import Ring, joined, polygons
+from ..sample import Record, Sample
+
+Holes = Literal["join", "fill", "refuse"]
+"""what becomes of holes, and of several parts, where a format has one line for each object: joined by bridges of no
+width, so that no pixel is lost where crossings are counted; holes filled and parts made objects; or an error"""
+Images = Literal["copy", "link", "none"]
+"""whether images are copied, linked to, or left where they are"""
+
+
+class Writer(ABC):
+    """Writes samples one by one into a folder, and at the end what tells of all.
+
+    Args:
+        folder: where to; it is made.
+        holes: for formats of polygons, see `Holes`.
+        images: see `Images`.
+
+    Attributes:
+        losses: what the format could not hold, in words, and how often.
+        categories: numbers of the categories from 0 on, in the order in which they came.
+    """
+
+    image_folder: ClassVar[str] = "images"
+    """below `folder`, where images go"""
+
+    def __init__(self, folder: Path, holes: Holes = "join", images: Images = "copy") -> None:
+        self.folder = make_folder(folder)
+        self.holes = holes
+        self.images = images
+        self.losses: Counter[str] = Counter()
+        self.categories: dict[str, int] = {}
+        self._names: set[str] = set()
+
+    @abstractmethod
+    def add(self, sample: Sample) -> None:
+        """Write a sample. Raises DataError for one that cannot be read, and OutputError where it cannot be written."""
+
+    def finish(self) -> None:  # noqa: B027  most formats have nothing that tells of all
+        """Write what tells of all samples."""
+
+    def number(self, category: str) -> int:
+        """The number of a category, a new one where it is new."""
+        return self.categories.setdefault(category, len(self.categories))
+
+    def place_image(self, sample: Sample) -> str:
+        """Bring a sample's image into the folder of images; its file name there, without folders.
+
+        Raises DataError where another sample has that name.
+        """
+        source = sample.image_path
+        name = sample.name.replace("/", "__")
+        name = name if Path(name).suffix == source.suffix else name + source.suffix
+        if name in self._names:
+            raise DataError(f"{sample.where}: another image is called {name}, too; give each its own name")
+        self._names.add(name)
+        if self.images != "none":
+            self._bring(sample, source, self.folder / self.image_folder / name)
+        return name
+
+    def _bring(self, sample: Sample, source: Path, target: Path) -> None:
+        make_folder(target.parent)
+        try:
+            if sample.read_bytes is not None:
+                with replacing(target) as temporary:
+                    temporary.write_bytes(sample.read_bytes())
+            elif self.images == "link":
+                target.unlink(missing_ok=True)
+                os.symlink(source.resolve(), target)
+            else:
+                with replacing(target) as temporary:
+                    shutil.copyfile(source, temporary)
+        except FileNotFoundError:
+            raise DataError(f"{source}: no such image, which {sample.where} lists") from None
+        except OSError as error:
+            raise OutputError(f"{target}: cannot be written ({error.strerror}); free space, or name another") from error
+
+    def outlines(self, sample: Sample, annotation: Record) -> list[Ring]:
+        """The lines, one an object, that stand for a mask in a format of polygons; none for an empty mask.
+
+        Raises DataError for a mask that has holes or several parts where `holes` is "refuse".
+        """
+        parts = polygons(sample.mask(annotation))
+        rings = [ring for part in parts for ring in (part.outer, *part.holes)]
+        if not rings:
+            self.losses["empty masks left out"] += 1
+            return []
+        if len(rings) == 1 or self.holes == "join":
+            return [joined(rings)]
+        holes = sum(len(part.holes) for part in parts)
+        if self.holes == "refuse":
+            raise DataError(
+                f"{sample.where}: mask {annotation.get('id')}: has {len(parts)} parts and {holes} holes, which the "
+                "format cannot hold; allow what is lost with --holes fill, or bridges with --holes join"
+            )
+        self.losses["holes filled"] += holes
+        self.losses["parts made objects of their own"] += len(parts) - 1
+        return [part.outer for part in parts]
+
+
+def box_of(mask: rle.RLE) -> list[float]:
+    """x, y, width and height of a mask in RLE, without decoding it."""
+    from pycocotools import mask as coco
+
+    return [float(side) for side in coco.toBbox(mask)]
