@@ -1,0 +1,40 @@
+"""LabelMe's JSON, one an image, beside it: a polygon for each object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...files import write_json
+from ..sample import Record, Sample
+from .writer import Writer
+
+
+class LabelmeWriter(Writer):
+    """Writes NAME.json beside each image."""
+
+    image_folder = "."
+
+    def add(self, sample: Sample) -> None:
+        height, width = sample.size
+        name = self.place_image(sample)
+        shapes = [
+            {
+                "label": annotation.get("category") or "object",
+                "points": ring.tolist(),
+                "group_id": annotation.get("id"),
+                "shape_type": "polygon",
+                "flags": {},
+            }
+            for annotation in sample.annotations
+            for ring in self.outlines(sample, annotation)
+        ]
+        record: Record = {
+            "version": "5.0.1",  # of LabelMe, the first whose files look like this
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": name,
+            "imageData": None,
+            "imageHeight": height,
+            "imageWidth": width,
+        }
+        write_json((self.folder / Path(name)).with_suffix(".json"), record)

@@ -1,0 +1,60 @@
+"""Maps of ids as PNG: of objects, or of classes; where masks overlap the smaller one shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ...errors import DataError
+from ...files import replacing, write_json
+from ...task import rle
+from ..sample import Record, Sample
+from .writer import Writer
+
+MOST = np.iinfo(np.uint16).max
+"""ids that a PNG of 16 bits holds"""
+
+
+class InstancePngWriter(Writer):
+    """Writes `masks/NAME.png` for each image: 0 for background, 1 and up for its objects."""
+
+    def add(self, sample: Sample) -> None:
+        annotations = sample.annotations
+        if len(annotations) > MOST:
+            raise DataError(f"{sample.where}: has {len(annotations)} masks; a PNG of ids holds {MOST}")
+        ids = {id(annotation): i + 1 for i, annotation in enumerate(annotations)}
+        self._write(sample, self._map(sample, ids))
+
+    def _map(self, sample: Sample, ids: dict[int, int]) -> NDArray[np.uint16]:
+        """The map of a sample's masks, whose ids are found by the identity of their records."""
+        painted = np.zeros(sample.size, np.uint16)
+        for annotation in sorted(sample.annotations, key=lambda each: -rle.area(each["segmentation"])):
+            mask, number = sample.mask(annotation), ids[id(annotation)]
+            covered = painted[mask]
+            self.losses["masks drawn over others"] += bool(((covered != 0) & (covered != number)).any())
+            painted[mask] = number
+        return painted
+
+    def _write(self, sample: Sample, painted: NDArray[Any]) -> None:
+        path = (self.folder / "masks" / self.place_image(sample)).with_suffix(".png")
+        small = painted.astype(np.uint8) if painted.max(initial=0) < 256 else painted
+        with replacing(path) as temporary:
+            Image.fromarray(small).save(temporary)
+
+
+class SemanticPngWriter(InstancePngWriter):
+    """Writes `masks/NAME.png` for each image, 0 for background, and `classes.json` with the classes' numbers."""
+
+    def add(self, sample: Sample) -> None:
+        ids = {id(each): self.number(_category(each)) + 1 for each in sample.annotations}
+        self._write(sample, self._map(sample, ids))
+
+    def finish(self) -> None:
+        write_json(self.folder / "classes.json", {str(number + 1): name for name, number in self.categories.items()})
+
+
+def _category(annotation: Record) -> str:
+    return str(annotation.get("category") or "object")
