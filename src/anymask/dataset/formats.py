@@ -15,6 +15,7 @@ from .shards import is_pattern, open_shards
 from .sources.bsds import open_bsds
 from .sources.coco import open_coco
 from .sources.coco_panoptic import open_coco_panoptic
+from .sources.cvat import open_cvat
 from .sources.instance_png import open_instance_png
 from .sources.labelme import open_labelme
 from .sources.lvis import open_lvis
@@ -55,6 +56,7 @@ FORMATS: dict[str, Format] = {
     "object_png": Format("a folder with a PNG an object", open_object_png),
     "via": Format("a JSON of VGG Image Annotator", open_via),
     "labelme": Format("a folder of LabelMe's JSONs", open_labelme),
+    "cvat": Format("CVAT's XML for images", open_cvat),
     "mat": Format("a folder of .mat files, each with a map of ids", open_mat),
     "bsds": Format("a folder of BSDS500's groundTruth", open_bsds),
     "sa1b_boundaries": Format("a folder of SA-1B's records, each beside a PNG of boundaries", open_sa1b_boundaries),
@@ -107,6 +109,8 @@ def _recognise(path: Path) -> str:
         raise DataError(f"{path}: no such file or folder; expected labelled images")
     elif path.suffix.lower() in (".yaml", ".yml"):
         found = "yolo"
+    elif path.suffix.lower() == ".xml":
+        found = "cvat"
     elif path.suffix.lower() == ".json":
         found = _of_content(read_json(path, "labelled images"))
         if found in ("sa1b", "woodscape"):

@@ -9,6 +9,7 @@ import pytest
 from labelled_data import HEIGHT, MASKS, WIDTH, write_image
 
 from anymask.dataset.export.coco import CocoWriter
+from anymask.dataset.export.cvat import CvatWriter
 from anymask.dataset.export.labelme import LabelmeWriter
 from anymask.dataset.export.png import InstancePngWriter, SemanticPngWriter
 from anymask.dataset.export.sa1b import Sa1bWriter
@@ -21,6 +22,7 @@ from anymask.task import rle
 
 WRITERS = {
     CocoWriter: ("auto", "annotations.json"),
+    CvatWriter: ("auto", "annotations.xml"),
     LabelmeWriter: ("auto", "."),
     Sa1bWriter: ("auto", "."),
     ViaWriter: ("auto", "annotations.json"),
