@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..errors import ImageError, OutputError
 from ..runtime.names import Precision, RuntimeName
 from .models import load
+from .progress import bars, updating
 
 SOME_FAILED = 3
 """exit code where some files of a folder failed"""
@@ -74,9 +73,9 @@ def everything(
         Image.MAX_IMAGE_PIXELS = None  # --tile says that the image is meant to be large
     failed: list[str] = []
     console = Console(stderr=True, highlight=False, markup=False)
-    with _progress(console) as progress:
+    with bars(console) as progress:
         files = progress.add_task("photos", total=len(photos), visible=len(photos) > 1)
-        job.update = _update(progress, progress.add_task("points" if tile is None else "tiles", total=None))
+        job.update = updating(progress, progress.add_task("points" if tile is None else "tiles", total=None))
         ahead = AHEAD if tile is None else 0  # large images are in memory one at a time
         for (photo, _), outcome in work_through(photos.items(), job.read, job.work, job.write, ahead):
             if isinstance(outcome, Exception):
@@ -123,15 +122,3 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
         Console(highlight=False, markup=False).print(
             f"{summary['image']}: {count}, {summary['files']['overlay']}{note}", soft_wrap=True
         )
-
-
-def _update(progress: Progress, task: Any) -> Callable[[int, int], None]:
-    def update(done: int, total: int) -> None:
-        progress.update(task, completed=done, total=total)
-
-    return update
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

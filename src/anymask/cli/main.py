@@ -8,7 +8,7 @@ import typer
 
 from .. import __version__
 from ..errors import AnymaskError
-from . import everything, models, score, segment, train
+from . import dataset, everything, models, score, segment, train
 
 app = typer.Typer(
     name="anymask",
@@ -21,6 +21,7 @@ app.command("segment")(segment.segment)
 app.command("everything")(everything.everything)
 app.command("train")(train.train)
 app.add_typer(score.app, name="eval")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 
 

@@ -126,6 +126,18 @@ class Sample:
             raise DataError(f"{where} has size {list(mask.shape)}, the image {self.size}")
         return mask
 
+    def check_masks(self) -> None:
+        """Raise what `mask` would for any of all annotations, without decoding them."""
+        for annotation in self.record["annotations"]:
+            where = f"{self.where}: mask {annotation.get('id')}"
+            found = annotation.get("segmentation", {})
+            try:
+                rle.area(found)
+            except DataError as error:
+                raise DataError(f"{where}: {error}") from None
+            if list(found["size"]) != self.size:
+                raise DataError(f"{where} has size {list(found['size'])}, the image {self.size}")
+
     def counted(self, annotation: Record) -> NDArray[np.bool_]:
         """As `mask`, without the pixels that are to be ignored."""
         mask = self.mask(annotation)

@@ -16,7 +16,6 @@ class LabelmeWriter(Writer):
 
     def add(self, sample: Sample) -> None:
         height, width = sample.size
-        name = self.place_image(sample)
         shapes = [
             {
                 "label": annotation.get("category") or "object",
@@ -28,6 +27,7 @@ class LabelmeWriter(Writer):
             for annotation in sample.annotations
             for ring in self.outlines(sample, annotation)
         ]
+        name = self.place_image(sample)
         record: Record = {
             "version": "5.0.1",  # of LabelMe, the first whose files look like this
             "flags": {},
