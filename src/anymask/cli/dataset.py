@@ -13,7 +13,7 @@ from rich.console import Console
 from .everything import SOME_FAILED
 from .progress import one_bar
 
-app = typer.Typer(help="Data sets: convert between formats.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()

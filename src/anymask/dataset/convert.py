@@ -65,7 +65,7 @@ def convert(
     make_folder(unfinished)
     result = Converted()
     try:
-        writer = WRITTEN[format].writer(unfinished, holes, images)
+        writer = WRITTEN[format](unfinished, holes, images)
         for done, sample in enumerate(samples, 1):
             try:
                 sample.check_masks()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ..errors import DataError
 from ..task import rle
 from ..task.image import image_size, read_image
 
+T = TypeVar("T")
 Record = dict[str, Any]
 """`image` (file_name, width, height) and `annotations`, each with an id and a mask as COCO RLE"""
 
@@ -117,26 +118,23 @@ class Sample:
 
     def mask(self, annotation: Record, key: str = "segmentation") -> NDArray[np.bool_]:
         """The H×W mask of one annotation. Raises DataError where it is not RLE or its size is not the image's."""
-        where = f"{self.where}: mask {annotation.get('id')}"
-        try:
-            mask = rle.decode(annotation.get(key, {}))
-        except DataError as error:
-            raise DataError(f"{where}: {error}") from None
-        if list(mask.shape) != self.size:
-            raise DataError(f"{where} has size {list(mask.shape)}, the image {self.size}")
-        return mask
+        return self._of_mask(annotation, key, rle.decode)
 
     def check_masks(self) -> None:
         """Raise what `mask` would for any of all annotations, without decoding them."""
         for annotation in self.record["annotations"]:
-            where = f"{self.where}: mask {annotation.get('id')}"
-            found = annotation.get("segmentation", {})
-            try:
-                rle.area(found)
-            except DataError as error:
-                raise DataError(f"{where}: {error}") from None
-            if list(found["size"]) != self.size:
-                raise DataError(f"{where} has size {list(found['size'])}, the image {self.size}")
+            self._of_mask(annotation, "segmentation", rle.area)
+
+    def _of_mask(self, annotation: Record, key: str, read: Callable[[rle.RLE], T]) -> T:
+        """What `read` gives of a mask of the image's size."""
+        where, mask = f"{self.where}: mask {annotation.get('id')}", annotation.get(key, {})
+        try:
+            found = read(mask)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
+        if list(mask["size"]) != self.size:
+            raise DataError(f"{where} has size {list(mask['size'])}, the image {self.size}")
+        return found
 
     def counted(self, annotation: Record) -> NDArray[np.bool_]:
         """As `mask`, without the pixels that are to be ignored."""

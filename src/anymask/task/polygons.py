@@ -48,19 +48,14 @@ def _rings(mask: NDArray[np.bool_]) -> list[Ring]:
     y, x = np.nonzero(single | falling | rising)
     times = 1 + (falling | rising)[y, x]
     corners = np.repeat(np.stack([x, y], axis=1), times, axis=0)
-    along_row = _pairs(np.arange(len(corners)))
+    along_row = np.arange(len(corners)) ^ 1  # the first's partner is the second, the third's the fourth, …
     # Of two corners in one place the first goes on to the left; up, if its pixel is the upper left one, else down.
     second = np.concatenate([[False], (corners[1:] == corners[:-1]).all(1)]) if len(corners) else np.zeros(0, bool)
     turned = rising[corners[:, 1], corners[:, 0]]
     order = np.lexsort((second ^ turned, corners[:, 1], corners[:, 0]))
     along_column = np.empty_like(along_row)
-    along_column[order] = order[_pairs(np.arange(len(corners)))]
+    along_column[order] = order[along_row]
     return [corners[ring] for ring in _cycles(along_row.tolist(), along_column.tolist())]
-
-
-def _pairs(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each number's partner, of the first and the second, the third and the fourth, …"""
-    return numbers ^ 1
 
 
 def _cycles(first: list[int], second: list[int]) -> list[list[int]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ...files import write_json
 from ...task import rle
 from ..sample import Record, Sample
-from .writer import Holes, Images, Writer, box_of
+from .writer import Writer, category
 
 KEPT = ("iscrowd", "predicted_iou", "stability_score", "point_coords", "crop_box", "attributes")
 """keys of an annotation that go along"""
@@ -17,8 +16,7 @@ KEPT = ("iscrowd", "predicted_iou", "stability_score", "point_coords", "crop_box
 class CocoWriter(Writer):
     """Writes `annotations.json` beside `images/`; one without a category gets the category "object"."""
 
-    def __init__(self, folder: Path, holes: Holes = "join", images: Images = "copy") -> None:
-        super().__init__(folder, holes, images)
+    def begin(self) -> None:
         self._images: list[Record] = []
         self._annotations: list[Record] = []
 
@@ -36,10 +34,10 @@ class CocoWriter(Writer):
                     **kept,
                     "id": len(self._annotations) + 1,
                     "image_id": number,
-                    "category_id": self.number(annotation.get("category") or "object") + 1,
+                    "category_id": self.number(category(annotation)) + 1,
                     "segmentation": mask,
                     "area": rle.area(mask),
-                    "bbox": box_of(mask),
+                    "bbox": rle.box(mask),
                 }
             )
 

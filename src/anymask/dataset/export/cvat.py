@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
 from ...files import replacing
 from ..sample import Sample
-from .writer import Holes, Images, Writer
+from .writer import Writer, category
 
 
 class CvatWriter(Writer):
     """Writes `annotations.xml` beside `images/`, as CVAT imports it."""
 
-    def __init__(self, folder: Path, holes: Holes = "join", images: Images = "copy") -> None:
-        super().__init__(folder, holes, images)
+    def begin(self) -> None:
         self._root = ElementTree.Element("annotations")
         ElementTree.SubElement(self._root, "version").text = "1.1"
 
@@ -24,7 +22,7 @@ class CvatWriter(Writer):
         height, width = sample.size
         image = ElementTree.Element("image", id=str(len(self._root) - 1), name=self.place_image(sample))
         image.attrib |= {"width": str(width), "height": str(height)}
-        for annotation in sample.annotations:
+        for annotation in self.objects(sample):
             mask = sample.mask(annotation)
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
             if not len(rows):
@@ -34,7 +32,7 @@ class CvatWriter(Writer):
             flat = np.concatenate([[False], part.ravel(), [not part[-1, -1]]])
             runs = np.diff(np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1])]))
             box = {"left": columns[0], "top": rows[0], "width": part.shape[1], "height": part.shape[0]}
-            shape = ElementTree.SubElement(image, "mask", label=annotation.get("category") or "object", source="auto")
+            shape = ElementTree.SubElement(image, "mask", label=category(annotation), source="auto")
             shape.attrib |= {"occluded": "0", "rle": ", ".join(map(str, runs)), "z_order": "0"}
             shape.attrib |= {side: str(length) for side, length in box.items()}
         self._root.append(image)

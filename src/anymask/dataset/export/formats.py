@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from .coco import CocoWriter
 from .cvat import CvatWriter
 from .labelme import LabelmeWriter
@@ -13,21 +11,14 @@ from .via import ViaWriter
 from .writer import Writer
 from .yolo import YoloWriter
 
-
-class Written(NamedTuple):
-    """A format that is written: what its folder holds, and what writes it."""
-
-    layout: str
-    writer: type[Writer]
-
-
-WRITTEN: dict[str, Written] = {
-    "sa1b": Written("images, each with SA-1B's record beside it", Sa1bWriter),
-    "coco": Written("images/, and annotations.json with masks in RLE", CocoWriter),
-    "yolo": Written("images/train/, labels/train/ with polygons, and data.yaml", YoloWriter),
-    "labelme": Written("images, each with LabelMe's JSON of polygons beside it", LabelmeWriter),
-    "via": Written("images/, and annotations.json with polygons", ViaWriter),
-    "cvat": Written("images/, and annotations.xml with painted masks", CvatWriter),
-    "instance_png": Written("images/, and masks/ with PNGs whose values are objects", InstancePngWriter),
-    "semantic_png": Written("images/, masks/ with PNGs whose values are classes, and classes.json", SemanticPngWriter),
+WRITTEN: dict[str, type[Writer]] = {
+    "sa1b": Sa1bWriter,
+    "coco": CocoWriter,
+    "yolo": YoloWriter,
+    "labelme": LabelmeWriter,
+    "via": ViaWriter,
+    "cvat": CvatWriter,
+    "instance_png": InstancePngWriter,
+    "semantic_png": SemanticPngWriter,
 }
+"""what writes each format; its docstring says what the folder then holds"""

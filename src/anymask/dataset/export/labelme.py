@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ...files import write_json
 from ..sample import Record, Sample
-from .writer import Writer
+from .writer import Writer, category
 
 
 class LabelmeWriter(Writer):
@@ -18,13 +16,13 @@ class LabelmeWriter(Writer):
         height, width = sample.size
         shapes = [
             {
-                "label": annotation.get("category") or "object",
+                "label": category(annotation),
                 "points": ring.tolist(),
                 "group_id": annotation.get("id"),
                 "shape_type": "polygon",
                 "flags": {},
             }
-            for annotation in sample.annotations
+            for annotation in self.objects(sample)
             for ring in self.outlines(sample, annotation)
         ]
         name = self.place_image(sample)
@@ -37,4 +35,4 @@ class LabelmeWriter(Writer):
             "imageHeight": height,
             "imageWidth": width,
         }
-        write_json((self.folder / Path(name)).with_suffix(".json"), record)
+        write_json((self.folder / name).with_suffix(".json"), record)

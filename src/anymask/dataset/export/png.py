@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ...errors import DataError
 from ...files import replacing, write_json
 from ...task import rle
 from ..sample import Record, Sample
-from .writer import Writer
+from .writer import Writer, category
 
 MOST = np.iinfo(np.uint16).max
 """ids that a PNG of 16 bits holds"""
@@ -22,17 +23,16 @@ class InstancePngWriter(Writer):
     """Writes `masks/NAME.png` for each image: 0 for background, 1 and up for its objects."""
 
     def add(self, sample: Sample) -> None:
-        annotations = sample.annotations
+        annotations = self.objects(sample)
         if len(annotations) > MOST:
             raise DataError(f"{sample.where}: has {len(annotations)} masks; a PNG of ids holds {MOST}")
-        ids = {id(annotation): i + 1 for i, annotation in enumerate(annotations)}
-        self._write(sample, self._map(sample, ids))
+        self._write(sample, self._map(sample, list(enumerate(annotations, 1))))
 
-    def _map(self, sample: Sample, ids: dict[int, int]) -> NDArray[np.uint16]:
-        """The map of a sample's masks, whose ids are found by the identity of their records."""
+    def _map(self, sample: Sample, numbered: Sequence[tuple[int, Record]]) -> NDArray[np.uint16]:
+        """The map of a sample's annotations, each with its id there."""
         painted = np.zeros(sample.size, np.uint16)
-        for annotation in sorted(sample.annotations, key=lambda each: -rle.area(each["segmentation"])):
-            mask, number = sample.mask(annotation), ids[id(annotation)]
+        for number, annotation in sorted(numbered, key=lambda each: -rle.area(each[1]["segmentation"])):
+            mask = sample.mask(annotation)
             covered = painted[mask]
             self.losses["masks drawn over others"] += bool(((covered != 0) & (covered != number)).any())
             painted[mask] = number
@@ -49,12 +49,8 @@ class SemanticPngWriter(InstancePngWriter):
     """Writes `masks/NAME.png` for each image, 0 for background, and `classes.json` with the classes' numbers."""
 
     def add(self, sample: Sample) -> None:
-        ids = {id(each): self.number(_category(each)) + 1 for each in sample.annotations}
-        self._write(sample, self._map(sample, ids))
+        numbered = [(self.number(category(each)) + 1, each) for each in self.objects(sample)]
+        self._write(sample, self._map(sample, numbered))
 
     def finish(self) -> None:
         write_json(self.folder / "classes.json", {str(number + 1): name for name, number in self.categories.items()})
-
-
-def _category(annotation: Record) -> str:
-    return str(annotation.get("category") or "object")

@@ -8,7 +8,7 @@ from typing import Any
 from ...files import write_json
 from ...task import rle
 from ..sample import Record, Sample
-from .writer import Writer, box_of
+from .writer import Writer
 
 
 class Sa1bWriter(Writer):
@@ -27,4 +27,4 @@ class Sa1bWriter(Writer):
 
 def _annotation(annotation: Record) -> dict[str, Any]:
     mask = annotation["segmentation"]
-    return {**annotation, "area": rle.area(mask), "bbox": box_of(mask)}
+    return {**annotation, "area": rle.area(mask), "bbox": rle.box(mask)}

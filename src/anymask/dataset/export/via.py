@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ...files import write_json
 from ..sample import Record, Sample
-from .writer import Holes, Images, Writer
+from .writer import Writer, category
 
 
 class ViaWriter(Writer):
     """Writes `annotations.json` beside `images/`; categories become the attribute `category`."""
 
-    def __init__(self, folder: Path, holes: Holes = "join", images: Images = "copy") -> None:
-        super().__init__(folder, holes, images)
+    def begin(self) -> None:
         self._entries: dict[str, Record] = {}
 
     def add(self, sample: Sample) -> None:
@@ -24,9 +21,9 @@ class ViaWriter(Writer):
                     "all_points_x": ring[:, 0].tolist(),
                     "all_points_y": ring[:, 1].tolist(),
                 },
-                "region_attributes": {"category": annotation.get("category") or "object"},
+                "region_attributes": {"category": category(annotation)},
             }
-            for annotation in sample.annotations
+            for annotation in self.objects(sample)
             for ring in self.outlines(sample, annotation)
         ]
         name = self.place_image(sample)

@@ -11,7 +11,6 @@ from typing import ClassVar, Literal
 
 from ...errors import DataError, OutputError
 from ...files import make_folder, replacing
-from ...task import rle
 from ...task.polygons import Ring, joined, polygons
 from ..sample import Record, Sample
 
@@ -45,6 +44,10 @@ class Writer(ABC):
         self.losses: Counter[str] = Counter()
         self.categories: dict[str, int] = {}
         self._names: set[str] = set()
+        self.begin()
+
+    def begin(self) -> None:  # noqa: B027  most formats gather nothing
+        """Make ready for what tells of all samples."""
 
     @abstractmethod
     def add(self, sample: Sample) -> None:
@@ -52,6 +55,12 @@ class Writer(ABC):
 
     def finish(self) -> None:  # noqa: B027  most formats have nothing that tells of all
         """Write what tells of all samples."""
+
+    def objects(self, sample: Sample) -> list[Record]:
+        """The annotations of a sample's objects; crowd regions are left out and counted."""
+        found = sample.annotations
+        self.losses["crowd regions left out"] += len(sample.record["annotations"]) - len(found)
+        return found
 
     def number(self, category: str) -> int:
         """The number of a category, a new one where it is new."""
@@ -112,8 +121,6 @@ class Writer(ABC):
         return [part.outer for part in parts]
 
 
-def box_of(mask: rle.RLE) -> list[float]:
-    """x, y, width and height of a mask in RLE, without decoding it."""
-    from pycocotools import mask as coco
-
-    return [float(side) for side in coco.toBbox(mask)]
+def category(annotation: Record) -> str:
+    """The category of an annotation, "object" where it has none."""
+    return str(annotation.get("category") or "object")

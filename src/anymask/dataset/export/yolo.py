@@ -8,7 +8,7 @@ import numpy as np
 
 from ...files import replacing
 from ..sample import Sample
-from .writer import Writer
+from .writer import Writer, category
 
 
 class YoloWriter(Writer):
@@ -19,12 +19,11 @@ class YoloWriter(Writer):
     def add(self, sample: Sample) -> None:
         height, width = sample.size
         lines = []
-        for annotation in sample.annotations:
-            number = self.number(annotation.get("category") or "object")
+        for annotation in self.objects(sample):
+            number = self.number(category(annotation))
             for ring in self.outlines(sample, annotation):
                 shares = (ring / np.array([width, height])).ravel()
                 lines.append(" ".join([str(number), *(f"{share:.7g}" for share in shares)]))
-        self.losses["crowd regions left out"] += len(sample.record["annotations"]) - len(sample.annotations)
         labels = (self.folder / "labels" / "train" / self.place_image(sample)).with_suffix(".txt")
         with replacing(labels) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -49,8 +48,7 @@ def _read(where: Path, path: Path, name: str, element: ElementTree.Element) -> R
     check_image(f"{where}: image {name}", path)
     with reading(f"{where}: image {name}", EXPECTED):
         height, width = int(element.attrib["height"]), int(element.attrib["width"])
-    objects: dict[Any, Record] = {}
-    parts: dict[Any, list[rle.RLE]] = {}
+    objects = shapes.Objects()
     for index, shape in enumerate(element):
         with reading(f"{where}: image {name}, {shape.tag} {index}", EXPECTED):
             mask = _mask(shape, height, width)
@@ -60,11 +58,9 @@ def _read(where: Path, path: Path, name: str, element: ElementTree.Element) -> R
             key = (shape.attrib["label"], group) if group != "0" else index
             attributes = {each.attrib["name"]: each.text for each in shape.findall("attribute")}
             record = {"id": index + 1, "category": shape.attrib["label"]}
-            objects.setdefault(key, record | ({"attributes": attributes} if attributes else {}))
-            parts.setdefault(key, []).append(mask)
-    annotations = [{**record, "segmentation": shapes.union(parts[key])} for key, record in objects.items()]
+            objects.add(key, record | ({"attributes": attributes} if attributes else {}), mask)
     image = {"image_id": name, "file_name": path.name, "width": width, "height": height}
-    return {"image": image, "annotations": annotations}
+    return {"image": image, "annotations": objects.annotations()}
 
 
 def _mask(shape: ElementTree.Element, height: int, width: int) -> rle.RLE | None:

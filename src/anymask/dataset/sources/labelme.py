@@ -6,7 +6,6 @@ import base64
 import io
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -53,19 +52,16 @@ def _read(file: Path, path: Path, name: str) -> Record:
         raise DataError(
             f"{file}: says its image is {size[1]}×{size[0]} pixels wide and high, {path} is {width}×{height}"
         )
-    objects: dict[Any, Record] = {}
-    parts: dict[Any, list[rle.RLE]] = {}
+    objects = shapes.Objects()
     for index, shape in enumerate(drawn):
         with reading(f"{file}: shape {index}", EXPECTED):
             mask = _mask(shape, height, width)
             if mask is not None:
                 group = shape.get("group_id")
                 key = (shape["label"], group) if group is not None else index
-                objects.setdefault(key, _annotation(index, shape))
-                parts.setdefault(key, []).append(mask)
-    annotations = [{**record, "segmentation": shapes.union(parts[key])} for key, record in objects.items()]
+                objects.add(key, _annotation(index, shape), mask)
     image = {"image_id": name, "file_name": path.name, "width": width, "height": height}
-    return {"image": image, "annotations": annotations}
+    return {"image": image, "annotations": objects.annotations()}
 
 
 def _annotation(index: int, shape: Record) -> Record:

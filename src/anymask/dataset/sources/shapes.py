@@ -11,6 +11,7 @@ from pycocotools import mask as coco
 
 from ...errors import DataError
 from ...task import rle
+from ..sample import Record
 
 REACH = 10
 """how many times the image's longer side a corner may lie away from it, for the rasteriser's memory grows with that"""
@@ -52,6 +53,23 @@ def ellipse(
     along = (dx * np.cos(angle) + dy * np.sin(angle)) / radii[0]
     across = (dy * np.cos(angle) - dx * np.sin(angle)) / radii[1]
     return rle.encode(along**2 + across**2 <= 1)
+
+
+class Objects:
+    """Annotations of drawn shapes, some of which are parts of one object."""
+
+    def __init__(self) -> None:
+        self._records: dict[Any, Record] = {}
+        self._parts: dict[Any, list[rle.RLE]] = {}
+
+    def add(self, key: Any, record: Record, mask: rle.RLE) -> None:
+        """A shape; shapes of one key are parts of one object, whose record is that of the first."""
+        self._records.setdefault(key, record)
+        self._parts.setdefault(key, []).append(mask)
+
+    def annotations(self) -> list[Record]:
+        """A record for each object, with its mask."""
+        return [{**record, "segmentation": union(self._parts[key])} for key, record in self._records.items()]
 
 
 def union(masks: Sequence[rle.RLE]) -> rle.RLE:
