@@ -19,6 +19,8 @@ import time
 from itertools import cycle, islice
 from pathlib import Path
 
+from measured import resident
+
 from anymask.dataset.sa1b import IMAGE_SUFFIXES
 
 PAUSE = 0.5
@@ -32,15 +34,6 @@ def link(photos: Path, folder: Path, count: int) -> None:
         sys.exit(f"{photos}: holds no photos; expected files such as {', '.join(IMAGE_SUFFIXES)}")
     for i, path in enumerate(islice(cycle(found), count)):
         (folder / f"{i:06}{path.suffix.lower()}").symlink_to(path)
-
-
-def megabytes(process: int) -> float:
-    """What a process holds now; 0 once it has ended."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:")), 0.0)
 
 
 def main() -> None:
@@ -60,7 +53,7 @@ def main() -> None:
                 done = len(list(out.glob("*.json")))
                 if done * 10 // arguments.photos > told:
                     told = done * 10 // arguments.photos
-                    print(f"{done} photos: {megabytes(process.pid):.0f} MB", flush=True)
+                    print(f"{done} photos: {resident('VmRSS', process.pid):.0f} MB", flush=True)
                 time.sleep(PAUSE)
         took = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from measured import spread
 
 from anymask import Prompt, SamPredictor, load_model
 from anymask.dataset.formats import open_data
@@ -33,7 +34,7 @@ def main() -> None:
     exact, other = SamPredictor(model, "torch"), SamPredictor(model, arguments.runtime, arguments.precision)
     samples = open_data(arguments.data)
     figures = []
-    for sample in samples[:: max(1, len(samples) // arguments.images)][: arguments.images]:
+    for sample in spread(samples, arguments.images):
         pixels = sample.image()
         exact.set_image(pixels)
         other.set_image(pixels)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measured import spread
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
@@ -66,7 +67,7 @@ def main() -> None:
         generator.masks(samples[0].image())
         generator.decodes, generator.seconds = 0, 0.0
     kept, labels = [], []
-    for sample in samples[:: max(1, len(samples) // arguments.images)][: arguments.images]:
+    for sample in spread(samples, arguments.images):
         image = sample.image()
         objects = [each["segmentation"] for each in sample.annotations]
         every, some = whole.masks(image), skipping.masks(image)

@@ -37,6 +37,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the peers, with weights copied across
 
+from measured import resident  # noqa: E402
 from reference import hugging_face_sam, reference_sam, same_as, segment_anything  # noqa: E402
 
 import anymask  # noqa: E402
@@ -313,13 +314,6 @@ def peak() -> float:
     """The most that this process has held since `start_of_peak`, in MB, a GPU's memory included."""
     on_gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0
     return resident("VmHWM") + on_gpu
-
-
-def resident(which: str) -> float:
-    """Memory of this process in MB, `VmRSS` now or `VmHWM` at its peak; 0 where the system does not tell."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{which}:")), 0.0)
 
 
 def machine() -> dict[str, Any]:

@@ -43,6 +43,26 @@ def anymask(monkeypatch, capfd):
     return call
 
 
+@pytest.fixture()
+def interrupted(monkeypatch):
+    """Count the calls of a method in a list, and interrupt the run at a call before which it has so many entries."""
+
+    def arrange(owner, method, at):
+        done = []
+        plain = getattr(owner, method)
+
+        def watched(self, *arguments):
+            if len(done) == at:
+                raise KeyboardInterrupt
+            done.append(1)
+            return plain(self, *arguments)
+
+        monkeypatch.setattr(owner, method, watched)
+        return done
+
+    return arrange
+
+
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory):
     """The weights file of a toy model."""

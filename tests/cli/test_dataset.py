@@ -58,15 +58,8 @@ def test_what_is_wrong_stops_it_or_is_left_out(anymask, data, tmp_path):
     assert len(open_data(tmp_path / "coco" / "annotations.json", images=tmp_path / "coco" / "images")) == 2
 
 
-def test_nothing_half_written_stays_and_nothing_is_written_over(anymask, data, tmp_path, monkeypatch):
-    plain = YoloWriter.add
-
-    def cut(self, sample):
-        if self._names:
-            raise KeyboardInterrupt
-        plain(self, sample)
-
-    monkeypatch.setattr(YoloWriter, "add", cut)
+def test_nothing_half_written_stays_and_nothing_is_written_over(anymask, data, tmp_path, interrupted):
+    interrupted(YoloWriter, "add", at=1)
     command = ("dataset", "convert", data, "--to", "yolo", "-o", tmp_path / "yolo")
     assert anymask(*command).code == 130
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

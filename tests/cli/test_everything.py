@@ -46,17 +46,8 @@ def test_a_photo_gives_pictures_and_a_record(anymask, toy, photo, tmp_path):
     assert labels.dtype == np.uint16 and labels.max() <= summary["masks"]
 
 
-def test_a_folder_goes_on_where_it_stopped(anymask, toy, folder, tmp_path, monkeypatch):
-    done = []
-    plain = SamAutomaticMaskGenerator.generate
-
-    def watched(self, *arguments):
-        if len(done) == 2:
-            raise KeyboardInterrupt
-        done.append(1)
-        return plain(self, *arguments)
-
-    monkeypatch.setattr(SamAutomaticMaskGenerator, "generate", watched)
+def test_a_folder_goes_on_where_it_stopped(anymask, toy, folder, tmp_path, interrupted):
+    done = interrupted(SamAutomaticMaskGenerator, "generate", at=2)
     command = ("everything", folder, "--model", toy, "-o", tmp_path / "out")
     assert anymask(*command).code == 130
     assert {p.name for p in (tmp_path / "out").glob("*.json")} == {"a.json", "b.json"}

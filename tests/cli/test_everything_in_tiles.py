@@ -33,19 +33,9 @@ def array(tmp_path, pixels):
 
 
 @pytest.fixture()
-def tiles_done(monkeypatch):
+def tiles_done(interrupted):
     """The tiles that were looked at, one entry each; where there are three, a run is interrupted."""
-    done = []
-    plain = SamAutomaticMaskGenerator.candidates
-
-    def watched(self, *arguments):
-        if len(done) == 3:
-            raise KeyboardInterrupt
-        done.append(1)
-        return plain(self, *arguments)
-
-    monkeypatch.setattr(SamAutomaticMaskGenerator, "candidates", watched)
-    return done
+    return interrupted(SamAutomaticMaskGenerator, "candidates", at=3)
 
 
 def test_an_array_gives_the_masks_of_its_tiles(anymask, toy, array, pixels, tmp_path):

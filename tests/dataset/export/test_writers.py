@@ -82,6 +82,14 @@ def test_what_a_line_cannot_hold_is_counted_or_refused(samples, tmp_path):
         YoloWriter(tmp_path / "refused", holes="refuse").add(samples[0])
 
 
+@pytest.mark.parametrize("kind", [YoloWriter, LabelmeWriter, InstancePngWriter])
+def test_crowd_regions_that_are_left_out_are_counted(kind, samples, tmp_path):
+    samples[0].record["annotations"][0]["iscrowd"] = 1
+    writer = kind(tmp_path / "out")
+    assert len(written(writer, samples[:1])[0].objects()) == 1
+    assert writer.losses["crowd regions left out"] == 1
+
+
 def test_images_are_copied_linked_or_left(samples, tmp_path):
     for images, there, linked in (("copy", True, False), ("link", True, True), ("none", False, False)):
         writer = CocoWriter(tmp_path / images, images=images)
