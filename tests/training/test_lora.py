@@ -70,7 +70,7 @@ def test_merging_keeps_the_outputs_and_the_plain_keys(targets):
     add_lora(sam, Lora(4, 8.0), targets)
     learn(sam)
     adapted = answer(sam)
-    assert not same(adapted, before, atol=1e-2)
+    assert not same(adapted, before, atol=1e-3)
     merge_lora(sam)
     assert list(sam.state_dict()) == keys
     assert same(answer(sam), adapted)
