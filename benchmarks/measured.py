@@ -1,11 +1,44 @@
-"""What several benchmarks look at: the memory of a process, and samples spread over a set."""
+"""What several benchmarks share: the machine, memory, samples spread over a set, and tables in pages."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import anymask
 from anymask.dataset.sample import Sample
+from anymask.files import replacing
+
+END = "<!-- end of results -->"
+
+
+def machine(**more: Any) -> dict[str, Any]:
+    """What this is measured on."""
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), name)
+    return {"cpu": name, **more, "python": platform.python_version(), "anymask": anymask.__version__}
+
+
+def about(machine: dict[str, Any]) -> str:
+    """What `machine` gave, in a line."""
+    return "Measured on: " + ", ".join(f"{key} {value}" for key, value in machine.items())
+
+
+def table_line(cells: Sequence[str]) -> str:
+    """A line of a table of Markdown."""
+    return f"| {' | '.join(cells)} |"
+
+
+def put_tables(page: Path, begin: str, text: str) -> None:
+    """Put a text where a page has that of earlier results, between `begin` and END."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(END)[2]
+    with replacing(page) as temporary:
+        temporary.write_text(f"{before}{begin}\n\n{text}\n\n{END}{after}", encoding="utf-8")
 
 
 def resident(which: str, process: int | str = "self") -> float:

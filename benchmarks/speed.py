@@ -19,13 +19,12 @@ import argparse
 import ctypes
 import gc
 import json
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -37,12 +36,11 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the peers, with weights copied across
 
-from measured import resident  # noqa: E402
+from measured import about, machine, put_tables, resident, table_line  # noqa: E402
 from reference import hugging_face_sam, reference_sam, same_as, segment_anything  # noqa: E402
 
-import anymask  # noqa: E402
 from anymask import SamAutomaticMaskGenerator, SamPredictor, load_model  # noqa: E402
-from anymask.files import replacing, write_json  # noqa: E402
+from anymask.files import write_json  # noqa: E402
 from anymask.model.checkpoint import weights_hash  # noqa: E402
 from anymask.model.config import SamConfig  # noqa: E402
 from anymask.model.registry import MODELS  # noqa: E402
@@ -54,7 +52,7 @@ from anymask.task.prompts import Prompt, PromptBatch  # noqa: E402
 
 VIT_B = MODELS["vit_b"].config
 PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- results of benchmarks/speed.py -->", "<!-- end of results -->"
+BEGIN = "<!-- results of benchmarks/speed.py -->"
 """between them in the page stand the tables"""
 PHOTO = ROOT / "examples" / "photos" / "coffee.jpg"
 RUNTIMES = [("torch", "exact"), ("torch", "fast"), ("openvino", "exact"), ("openvino", "fast"), ("openvino", "int8")]
@@ -316,44 +314,25 @@ def peak() -> float:
     return resident("VmHWM") + on_gpu
 
 
-def machine() -> dict[str, Any]:
-    """What this was measured on."""
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), name)
-    versions = {"python": platform.python_version(), "torch": torch.__version__, "anymask": anymask.__version__}
-    return {"cpu": name, "threads": torch.get_num_threads(), **versions}
-
-
 def table(name: str, row: dict[str, Any]) -> str:
     """A row's figures as a table of Markdown."""
     times, memory = row["seconds"], row["memory"]
     peers = [each for each in times if not each.startswith("anymask")]
     head = ["", "time", *(f"× {peer}" for peer in peers), "memory", "beside the first"]
     rule = ["---", *["---:"] * (len(head) - 2), "---"]
-    lines = [f"### {name}", "", _line(head), _line(rule)]
+    lines = [f"### {name}", "", table_line(head), table_line(rule)]
     for each, seconds in times.items():
         shown = f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"
         ratios = [f"{times[peer] / seconds:.1f}" for peer in peers]
         taken = f"{memory[each]:.0f} MB" if memory[each] >= 1 else ""
-        lines.append(_line([each, shown, *ratios, taken, row["errors"].get(each, "")]))
+        lines.append(table_line([each, shown, *ratios, taken, row["errors"].get(each, "")]))
     return "\n".join(lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def write_tables(results: dict[str, Any]) -> None:
     """Put the tables where docs/performance.md has those of earlier results."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    about = ", ".join(f"{key} {value}" for key, value in results["machine"].items())
-    tables = "\n\n".join(table(name, row) for name, row in results["rows"].items())
-    with replacing(PAGE) as new:
-        new.write_text(f"{before}{BEGIN}\n\nMeasured on: {about}.\n\n{tables}\n\n{END}{after}", encoding="utf-8")
+    tables = [table(name, row) for name, row in results["rows"].items()]
+    put_tables(PAGE, BEGIN, "\n\n".join([f"{about(results['machine'])}.", *tables]))
 
 
 def main() -> None:
@@ -378,7 +357,7 @@ def main() -> None:
 
 def measure(name: str, path: Path, repeat: int) -> None:
     """Run the rows of a name, print their tables and put them among the results of the file."""
-    results = results_in(path) | {"machine": machine()}
+    results = results_in(path) | {"machine": machine(threads=torch.get_num_threads(), torch=torch.__version__)}
     print(results["machine"])
     for row in ROWS[name]():
         run(row, repeat)

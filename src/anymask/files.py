@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import AnymaskError, OutputError
+
+if TYPE_CHECKING:
+    from _hashlib import HASH
 
 
 def make_folder(path: Path) -> Path:
@@ -19,7 +24,33 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be made a folder ({error.strerror}); name another with -o") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: is a folder that cannot be written to; name another with -o")
     return path
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; on success it takes that name, on failure it is removed.
+
+    Raises OutputError where there is something at `path` that is no empty folder, or it cannot be written.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"{path}: is there and not empty; name another folder with -o, or remove it")
+    if path.is_symlink() or path.is_mount():
+        raise OutputError(
+            f"{path}: is a link or a mount point, which nothing can take the place of; name a folder in it"
+        )
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+    make_folder(unfinished)
+    try:
+        yield unfinished
+        if path.exists():
+            path.rmdir()
+        unfinished.rename(path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def remove(path: Path) -> None:
@@ -70,6 +101,15 @@ def write_json(path: str | Path, record: Any, indent: int | None = None) -> None
     """Write a record as JSON, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(record, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> HASH:
+    """The digest of a file's content so far, which more may be added to. Raises OSError where it cannot be read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest
 
 
 def _umask() -> int:

@@ -177,3 +177,9 @@ def test_points_on_what_was_found_are_left_out(photos, times, most):
             here = np.array([candidate.point])
             covering = {each.point for each in found[1].values() if rle.contains(each.mask, here)[0]}
             assert len(covering) >= times, "only points that lie on masks of so many are left out"
+
+
+@pytest.mark.parametrize("side", [0, -2, 3.5])
+def test_a_grid_that_is_none(side):
+    with pytest.raises(ConfigError, match="points_per_side: expected a whole number"):
+        SamAutomaticMaskGenerator(Sam(MODELS["test_tiny_light"].config), points_per_side=side)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import cv2
@@ -40,13 +40,18 @@ class ByColour:
         for colour in np.unique(colours[:: self.looked_at, :: self.looked_at]):
             if colour == 0:
                 continue
-            count, labels, stats, _ = cv2.connectedComponentsWithStats((colours == colour).astype(np.uint8))
+            same = colours == colour
+            rows, columns = np.flatnonzero(same.any(1)), np.flatnonzero(same.any(0))
+            part = same[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+            count, labels, stats, _ = cv2.connectedComponentsWithStats(part)
             for i in range(1, count):
                 x, y, w, h, _ = (int(n) for n in stats[i])
                 row, column = np.argwhere(labels == i)[0]
-                mask, crop = rle.encode(labels == i), (0, 0, pixels.shape[1], pixels.shape[0])
-                box = (x, y, x + w - 1, y + h - 1)
-                yield Candidate(mask, box, 0.9, 0.9, (float(column), float(row)), crop)
+                mask = rle.encode_part(labels == i, int(rows[0]), int(columns[0]), pixels.shape[:2])
+                left, top = int(columns[0]) + x, int(rows[0]) + y
+                point = (float(columns[0] + column), float(rows[0] + row))
+                crop = (0, 0, pixels.shape[1], pixels.shape[0])
+                yield Candidate(mask, (left, top, left + w - 1, top + h - 1), 0.9, 0.9, point, crop)
 
 
 @dataclass
@@ -94,7 +99,8 @@ def test_each_object_is_found_once_and_whole(tile, overlap):
     found = everything_in_tiles(ByColour(), image, tile, overlap, lambda *done: calls.append(done))
     assert {candidate.mask["counts"]: candidate.box for candidate in found} == expected
     assert len(found) == 6
-    tiles = sum(len(row) for row in tile_grid(1300, 1700, tile, overlap))
+    sides = [(-(-1300 // step), -(-1700 // step)) for step in (1, 2, 4, 8, 16) if step == 1 or tile * step // 2 < 1700]
+    tiles = sum(len(row) for shape in sides for row in tile_grid(*shape, tile, overlap))
     assert calls == [(i + 1, tiles) for i in range(tiles)]
     for candidate in found:
         assert rle.contains(candidate.mask, np.array([candidate.point])).all(), "the click lies in the image's pixels"
@@ -119,9 +125,17 @@ def test_a_call_that_was_cut_goes_on(tmp_path):
         everything_in_tiles(generator, image, 70, progress=stop, journal=journal)
     journal.write_bytes(journal.read_bytes() + b'{"image": "cut')
     assert everything_in_tiles(generator, image, 70, journal=journal) == expected
-    assert len(image.read) == len(set(image.read)) == 6
+    assert len(image.read) == len(set(image.read)) == 9
     with pytest.raises(OutputError, match="tile 70, not 80"):
         everything_in_tiles(generator, image, 80, journal=journal)
+
+
+@pytest.mark.parametrize("shape", [(40, 700), (16, 512), (700, 40)])
+def test_long_and_narrow_images(shape):
+    """A model takes no image of a few pixels' height, which the coarser levels of these would be."""
+    sam = build_model(MODELS["test_tiny_light"].config)
+    generator = SamAutomaticMaskGenerator(sam, runtime="torch", points_per_side=2, pred_iou_thresh=-9.0)
+    assert isinstance(everything_in_tiles(generator, np.zeros((*shape, 3), np.uint8), 64), list)
 
 
 def test_tiles_cover_the_image_and_overlap():
@@ -137,15 +151,45 @@ def test_tiles_cover_the_image_and_overlap():
         assert covered.min() == 1
 
 
-def test_twenty_thousand_pixels_square_are_read_a_tile_at_a_time():
-    image = Endless(20_000)
+@pytest.mark.parametrize("side", [7_500, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_a_huge_image_is_read_a_tile_at_a_time(side):
+    image = Endless(side)
     found = everything_in_tiles(ByColour(16), image, 2048, 0.1)
     assert image.most <= 2048**2
-    assert len(found) == 64
+    assert len(found) == (side // 2500) ** 2
     expected = np.pi * 900**2
     for candidate in found:
         assert rle.area(candidate.mask) == pytest.approx(expected, rel=0.001)
-        assert candidate.mask["size"] == [20_000, 20_000]
+        assert candidate.mask["size"] == [side, side]
+
+
+class Uneven(ByColour):
+    """As a model that takes a cut off object for its upper half in one tile, for its lower half in the next."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def candidates(self, pixels):
+        found = []
+        self.calls += 1
+        for candidate in super().candidates(pixels):
+            x0, y0, x1, y1 = candidate.box
+            mask, half = rle.decode(candidate.mask), (y0 + y1) // 2
+            if x0 == 0 or x1 == pixels.shape[1] - 1:
+                mask[slice(half, None) if self.calls % 2 else slice(half)] = False
+            found.append(replace(candidate, mask=rle.encode(mask)))
+        return found
+
+
+def test_what_is_cut_off_and_goes_on_nowhere_is_found_in_a_larger_tile():
+    """The pieces of the bar do not agree, so that none of them may stand for it."""
+    image = np.zeros((500, 1500, 3), np.uint8)
+    image[200:300, 100:1400] = (200, 0, 0)
+    [found] = everything_in_tiles(Uneven(), image, 512)
+    assert found.box[0] == 100 and abs(found.box[2] - 1399) <= 4
+    assert iou(rle.decode(found.mask), image[..., 0] > 0) > 0.97
+    assert found.crop == (0, 0, 1500, 500)
 
 
 @pytest.mark.slow
@@ -204,8 +248,13 @@ def test_a_click_reads_one_tile(nano):
 def test_a_tile_grows_until_the_object_fits(nano):
     image, truth = disc((2000, 3000), (1500, 1000), 400)
     source = Recorder(image)
-    found = TilePredictor(nano, source, tile=512).predict(Prompt([[1800, 1000]], [1]))
+    predictor = TilePredictor(nano, source, tile=512)
+    found = predictor.predict(Prompt([[1800, 1000]], [1]))
     assert len(source.read) > 1 and source.read[-1][0][2] > 1, "a larger tile, read more coarsely"
+    once = len(source.read)
+    predictor.predict(Prompt([[1800, 1000], [1500, 1000]], [1, 1]))
+    predictor.predict(Prompt([[1800, 1000]], [1]))
+    assert len(source.read) <= once + 3 and len(source.read) == len(set(source.read)), "no tile is read twice"
     mask = rle.decode(found.masks[int(found.scores.argmax())])
     assert iou(mask, truth) > 0.93
     found = TilePredictor(nano, image, tile=512).predict(Prompt(box=[1090, 590, 1910, 1410]))

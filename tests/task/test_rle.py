@@ -154,3 +154,26 @@ def test_a_part_is_decoded_as_of_the_whole(step):
         assert np.array_equal(found, mask[y0:y1:step, x0:x1:step])
     assert np.array_equal(rle.Decoded([record], step)[0], mask[::step, ::step])
     assert not rle.decode_part(rle.encode(np.zeros((40, 60), bool)), (0, 0, 60, 40), step).any()
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7])
+def test_a_part_whose_pixels_stand_for_several(step):
+    rng = np.random.default_rng(step)
+    for _ in range(40):
+        part = rng.random(rng.integers(1, 9, 2)) < rng.choice([0.2, 0.5, 0.9])
+        top, left = rng.integers(0, 6, 2)
+        large = part.repeat(step, 0).repeat(step, 1)
+        shape = top + large.shape[0] - rng.integers(0, step), left + large.shape[1] - rng.integers(0, step)
+        whole = np.zeros(shape, bool)
+        whole[top : top + large.shape[0], left : left + large.shape[1]] = large[: shape[0] - top, : shape[1] - left]
+        found = rle.encode_part(part, int(top), int(left), tuple(int(side) for side in shape), step)
+        assert found == rle.encode(whole)
+
+
+def test_many_masks_at_once():
+    masks = np.random.default_rng(0).random((6, 7, 5)) < 0.4
+    masks[0], masks[1] = False, True
+    found = rle.decode_all([rle.encode(mask) for mask in masks], (7, 5))
+    assert np.array_equal(found, masks) and rle.decode_all([], (7, 5)).shape == (0, 7, 5)
+    with pytest.raises(DataError, match=r"mask at place 1 has size \[5, 7\], expected \[7, 5\]"):
+        rle.decode_all([rle.encode(masks[0]), rle.encode(masks[0].T)], (7, 5))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, PromptError
 from ..model.sam import Sam
+from ..runtime.choose import open_runtime
 from ..runtime.interface import Runtime
 from ..runtime.names import Precision, RuntimeName
 from ..task import rle
@@ -21,8 +22,10 @@ from .predictor import Prediction, SamPredictor
 
 ROOM = 2.0
 """the first tile's side, in longer sides of what the prompt spans"""
-BLOCK = 64
-"""columns of a mask that are made larger at once"""
+
+
+KEPT = 6
+"""tiles whose embeddings are kept"""
 
 
 class TilePrediction(NamedTuple):
@@ -37,7 +40,7 @@ class TilePredictor:
     """Answers prompts on a large image, in its pixels.
 
     A tile around the prompt is encoded; where a mask reaches its edge, one of twice the side is, seen more coarsely, up
-    to the whole image. The last tile is kept for more prompts on the same object.
+    to the whole image. The last tiles are kept for more prompts on the same object.
 
     Args:
         model: the model.
@@ -62,8 +65,8 @@ class TilePredictor:
         self.image = image
         self.shape = large_shape(image)
         self.side = tile
-        self.predictor = SamPredictor(model, runtime, precision)
-        self._tile: Crop | None = None
+        self.runtime = open_runtime(model, runtime, precision)
+        self._predictors: dict[Crop, SamPredictor] = {}  # of the last tiles, the one used last at the end
 
     def predict(self, prompt: Prompt, multimask_output: bool | None = None) -> TilePrediction:
         """Masks of one object; `multimask_output` as for `SamPredictor.predict_many`.
@@ -75,11 +78,10 @@ class TilePredictor:
         prompt.check_inside(ImageFrame(*self.shape, self.side))
         for tile in self._tiles(prompt):
             step = self._step(tile)
-            self._set(tile, step)
-            found = self.predictor.predict_many([_within(prompt, tile, step)], multimask_output)[0]
+            found = self._at(tile, step).predict_many([_within(prompt, tile, step)], multimask_output)[0]
             if not self._cut_off(found, tile):
                 break
-        masks = [self._record(mask, tile, step) for mask in found.masks]
+        masks = [rle.encode_part(mask, tile[1], tile[0], self.shape, step) for mask in found.masks]
         return TilePrediction(masks, found.scores, tile)
 
     def _tiles(self, prompt: Prompt) -> Iterator[Crop]:
@@ -101,11 +103,16 @@ class TilePredictor:
         """Every how many pixels a tile is read."""
         return max(1, -(-max(tile[2] - tile[0], tile[3] - tile[1]) // self.side))
 
-    def _set(self, tile: Crop, step: int) -> None:
-        if self._tile != tile:
-            self._tile = None
-            self.predictor.set_pixels(read_part(self.image, tile, step))
-            self._tile = tile
+    def _at(self, tile: Crop, step: int) -> SamPredictor:
+        """What answers prompts on a tile, which is read and encoded where it is none of the last ones."""
+        predictor = self._predictors.pop(tile, None)
+        if predictor is None:
+            predictor = SamPredictor(self.runtime.sam, self.runtime)
+            predictor.set_pixels(read_part(self.image, tile, step))
+        self._predictors[tile] = predictor
+        if len(self._predictors) > KEPT:
+            del self._predictors[next(iter(self._predictors))]
+        return predictor
 
     def _cut_off(self, found: Prediction, tile: Crop) -> bool:
         """Whether the best mask reaches an edge of its tile that is not one of the image."""
@@ -117,17 +124,6 @@ class TilePredictor:
             or (tile[2] < width and mask[:, -1].any())
             or (tile[3] < height and mask[-1].any())
         )
-
-    def _record(self, mask: NDArray[np.bool_], tile: Crop, step: int) -> rle.RLE:
-        """A tile's mask as RLE of the image, made as large as it is there, some columns at a time."""
-        x0, y0, x1, y1 = tile
-        parts: list[rle.RLE] = []
-        for start in range(0, mask.shape[1], BLOCK):
-            block = mask[:, start : start + BLOCK].repeat(step, axis=0).repeat(step, axis=1)
-            left = x0 + start * step
-            if block.any() or not parts:
-                parts.append(rle.encode_part(block[: y1 - y0, : x1 - left], y0, left, self.shape))
-        return rle.union(parts)
 
 
 def _within(prompt: Prompt, tile: Crop, step: int) -> Prompt:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..offline import import_onnxruntime
 from .graph_runtime import Arrays, Call, GraphRuntime
 from .graphs import Graph
 
@@ -38,6 +39,7 @@ class OnnxRuntime(GraphRuntime):
         program.save(path)
 
     def _quantise(self, path: Path, result: Path) -> None:
+        import_onnxruntime()
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         with _quiet(logging.getLogger()):  # which is told to prepare the graph; there is nothing to prepare
@@ -51,8 +53,7 @@ class OnnxRuntime(GraphRuntime):
             )
 
     def _compile(self, path: Path, name: str, shapes: Sequence[tuple[int, ...]]) -> Call:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..model.sam import Sam
+from ..offline import import_openvino
 from .graph_runtime import Arrays, Call, GraphRuntime
 from .graphs import Graph
 from .names import Precision
@@ -45,17 +46,15 @@ class OpenVinoRuntime(GraphRuntime):
         self._fused = bf16  # attention as one kernel gains in bfloat16 alone
 
     def _convert(self, graph: Graph, path: Path) -> None:
-        import openvino
-
+        openvino = import_openvino()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tracing, about which a user can do nothing
             model = openvino.convert_model(graph.export())
         openvino.save_model(model, path, compress_to_fp16=False)
 
     def _quantise(self, path: Path, result: Path) -> None:
-        import openvino
-        from openvino import opset13
-
+        openvino = import_openvino()
+        opset13 = openvino.opset13
         model = _core().read_model(path)
         for node in model.get_ops():
             if node.get_type_name() != "MatMul":
@@ -85,6 +84,4 @@ class OpenVinoRuntime(GraphRuntime):
 
 @cache
 def _core() -> Any:
-    import openvino
-
-    return openvino.Core()
+    return import_openvino().Core()

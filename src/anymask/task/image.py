@@ -113,8 +113,22 @@ def _opened(source: str | PathLike[str] | bytes, name: str) -> Iterator[Image.Im
         raise ImageError(f"{name}: over {Image.MAX_IMAGE_PIXELS:,} pixels; see `anymask everything --tile`") from None
     except ImageError:
         raise
+    except PermissionError as error:
+        raise ImageError(f"{name}: cannot be read ({error.strerror}); check its permissions") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise ImageError(f"{name}: the image is cut short or damaged ({error}); get a whole copy") from None
+
+
+def fit_within(image: NDArray[np.uint8], longest: int) -> tuple[NDArray[np.uint8], float]:
+    """An H×W×3 image made smaller where a side is over `longest`, and its scale, 1 where it is not."""
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    if scale == 1:
+        return image, scale
+    sides = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, sides, interpolation=cv2.INTER_AREA), np.uint8), scale
 
 
 def _from_pil(image: Image.Image, name: str) -> NDArray[np.uint8]:

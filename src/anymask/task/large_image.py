@@ -26,6 +26,23 @@ class LargeImage(Protocol):
         """Rows and columns, in steps."""
 
 
+class Reduced:
+    """A large image of which every `step`th pixel of both axes is seen."""
+
+    def __init__(self, image: LargeImage, step: int) -> None:
+        self._image = image
+        self._step = step
+        self.shape = tuple(-(-side // step) for side in image.shape[:2]) + tuple(image.shape[2:])
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> Any:
+        rows, columns = (slice(*part.indices(side)) for part, side in zip(key, self.shape, strict=False))
+        return self._image[tuple(_times(part, self._step) for part in (rows, columns))]  # type: ignore[index]
+
+
+def _times(part: slice, step: int) -> slice:
+    return slice(part.start * step, part.stop * step, part.step * step)
+
+
 def open_large(path: Path) -> LargeImage:
     """An image file that is read by slices: .npy from the disk as it is asked for, all others at once into memory.
 

@@ -31,6 +31,13 @@ def remove_small_regions(mask: Mask, min_area: float, mode: Literal["holes", "is
     return chosen[regions], True
 
 
+def region_sizes(mask: Mask) -> NDArray[np.int64]:
+    """Pixels of each 8-connected part of an H×W mask; the part of the upper left corner, if it has one, is first."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    sizes: NDArray[np.int64] = stats[1:, cv2.CC_STAT_AREA].astype(np.int64)
+    return sizes
+
+
 def clean(mask: Mask, share: float = 0.02) -> Mask:
     """Drop stray components and fill holes that are smaller than `share` of the mask's area."""
     min_area = share * float(mask.sum())

@@ -15,8 +15,12 @@ from ..errors import DataError
 RLE = dict[str, Any]
 """{"size": [height, width], "counts": str}, column by column, beginning with background."""
 
-MUCH = 1 / 32
-"""part of an image's pixels from which on decoding all of them is faster than finding each"""
+INVALID = "invalid"
+"""key under which a reader says why there is no mask"""
+WHOLE = 1 << 26
+"""pixels of an image up to which all of them are decoded where a part is asked for, which takes milliseconds"""
+MUCH = 1 / 1000
+"""part of a larger image's pixels from which on decoding all of them is faster than finding each"""
 
 
 def encode(mask: NDArray[Any]) -> RLE:
@@ -25,8 +29,11 @@ def encode(mask: NDArray[Any]) -> RLE:
     return {"size": [int(n) for n in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
-def encode_part(mask: NDArray[np.bool_], top: int, left: int, shape: tuple[int, int]) -> RLE:
-    """As `encode`, of a mask of `shape` (height, width) that is empty but for an h×w part of it."""
+def encode_part(mask: NDArray[np.bool_], top: int, left: int, shape: tuple[int, int], step: int = 1) -> RLE:
+    """As `encode`, of a mask of `shape` (height, width) that is empty but for an h×w part of it.
+
+    With a `step` each pixel of the part stands for step×step of the mask, as far as that reaches.
+    """
     import cv2
 
     (height, width), (h, w) = shape, mask.shape
@@ -36,6 +43,10 @@ def encode_part(mask: NDArray[np.bool_], top: int, left: int, shape: tuple[int, 
         changed[:, 0], changed[:, -1] = turned[:, 0], turned[:, -1]
         np.not_equal(turned[:, 1:], turned[:, :-1], out=changed[:, 1:-1])
     columns, rows = np.divmod(np.flatnonzero(changed), h + 1)
+    if step > 1:
+        columns, rows = _enlarged(columns, rows, step, w)
+        inside = columns < width - left
+        columns, rows = columns[inside], np.minimum(rows[inside], height - top)
     changes = (left + columns) * height + top + rows
     joined = np.flatnonzero(changes[1:] == changes[:-1])  # a run that goes on at the top of the next column
     changes = np.delete(changes, np.concatenate([joined, joined + 1]))
@@ -45,22 +56,60 @@ def encode_part(mask: NDArray[np.bool_], top: int, left: int, shape: tuple[int, 
     return {"size": [height, width], "counts": found["counts"].decode("ascii")}
 
 
+def _enlarged(
+    columns: NDArray[np.int64], rows: NDArray[np.int64], step: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The changes down the columns where each of these is `step` columns, and each row `step` rows."""
+    counts = np.bincount(columns, minlength=width)
+    first = counts.cumsum() - counts
+    repeated = np.repeat(np.arange(width), step)
+    times = counts[repeated]
+    within = np.arange(times.sum()) - np.repeat(times.cumsum() - times, times)
+    return np.repeat(np.arange(width * step), times), rows[np.repeat(first[repeated], times) + within] * step
+
+
 def decode(rle: RLE) -> NDArray[np.bool_]:
-    """Decode compressed or uncompressed RLE to an H×W boolean mask.
+    """Decode compressed or uncompressed RLE to an H×W boolean mask, whose columns lie one after another in memory.
 
     Raises DataError where the record has no size or counts, or the runs do not fill the size.
     """
-    compressed = _compressed(rle)
-    try:
-        mask: NDArray[np.bool_] = coco.decode(compressed).astype(bool)
-    except ValueError as error:
-        raise DataError(f"RLE of size {rle['size']}: {error}; the counts do not fit the size") from error
+    (height, width), lengths = runs(rle)
+    mask: NDArray[np.bool_] = _filled([lengths], height, width)[0]
     return mask
+
+
+def decode_all(masks: Sequence[RLE], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Decode N masks of one `shape`, (height, width): N×H×W, as `decode` does each.
+
+    Raises DataError as that does, and for a mask of another size.
+    """
+    found = []
+    for place, mask in enumerate(masks):
+        size, lengths = runs(mask)
+        if size != list(shape):
+            raise DataError(f"mask at place {place} has size {size}, expected {list(shape)}")
+        found.append(lengths)
+    return _filled(found, *shape)
+
+
+def _filled(lengths: Sequence[NDArray[np.int64]], height: int, width: int) -> NDArray[np.bool_]:
+    """N×H×W masks of the lengths of their runs, background first."""
+    if not lengths:
+        return np.zeros((0, height, width), bool)
+    values = np.concatenate([np.arange(len(each)) % 2 == 1 for each in lengths])
+    filled: NDArray[np.bool_] = np.repeat(values, np.concatenate(lengths)).reshape(len(lengths), width, height)
+    return filled.transpose(0, 2, 1)
 
 
 def area(rle: RLE) -> int:
     """Number of foreground pixels, without decoding."""
-    return int(coco.area(_compressed(rle)))
+    return int(runs(rle)[1][1::2].sum())
+
+
+def iou(a: Sequence[RLE], b: Sequence[RLE]) -> NDArray[np.float64]:
+    """Intersection over union of N with M masks, all of one size, as N×M, without decoding."""
+    found = coco.iou([_compressed(mask) for mask in a], [_compressed(mask) for mask in b], [False] * len(b))
+    return np.asarray(found, np.float64).reshape(len(a), len(b))
 
 
 def union(masks: Sequence[RLE]) -> RLE:
@@ -73,9 +122,8 @@ def union(masks: Sequence[RLE]) -> RLE:
 
 def contains(rle: RLE, points: NDArray[Any]) -> NDArray[np.bool_]:
     """Which of N×2 points (x, y) lie on foreground, without decoding; points outside the image do not."""
-    compressed = _compressed(rle)
-    height, width = compressed["size"]
-    ends = _parse(compressed["counts"]).cumsum()
+    (height, width), lengths = runs(rle)
+    ends = lengths.cumsum()
     x, y = np.floor(np.asarray(points, np.float64)).astype(np.int64).T
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     return np.asarray(inside & (np.searchsorted(ends, x * height + y, side="right") % 2 == 1))
@@ -90,7 +138,8 @@ def decode_part(rle: RLE, area: tuple[int, int, int, int], step: int = 1) -> NDA
     """The mask in x0, y0, x1, y1, every `step`th pixel of each axis; the time goes with that, not with the image."""
     x0, y0, x1, y1 = area
     columns, rows = np.arange(x0, x1, step), np.arange(y0, y1, step)
-    if len(rows) * len(columns) > MUCH * rle["size"][0] * rle["size"][1]:
+    pixels = rle["size"][0] * rle["size"][1]
+    if pixels <= WHOLE or len(rows) * len(columns) > MUCH * pixels:
         return decode(rle)[y0:y1:step, x0:x1:step]
     part = np.zeros((len(rows), len(columns)), bool)
     left, top, width, height = box(rle)
@@ -137,19 +186,31 @@ def _run_lengths(flat: NDArray[np.bool_]) -> list[int]:
     return [int(n) for n in np.diff(np.concatenate([[0], edges, [flat.size]]))]
 
 
-def _compressed(rle: RLE) -> RLE:
-    """The record in pycocotools' form, checked, for where the runs fall short that reads memory at random."""
+def runs(rle: RLE) -> tuple[list[int], NDArray[np.int64]]:
+    """[height, width], and the lengths of the runs down the columns, background first.
+
+    Raises DataError where the record has no size or counts, or the runs do not fill the size.
+    """
+    if isinstance(rle, dict) and INVALID in rle:
+        raise DataError(rle[INVALID])
     try:
         height, width = (whole(side) for side in rle["size"])
         counts = rle["counts"].encode("ascii") if isinstance(rle["counts"], str) else rle["counts"]
-        runs = _parse(counts) if isinstance(counts, bytes) else np.array([whole(run) for run in counts], np.int64)
+        found = _parse(counts) if isinstance(counts, bytes) else np.array([whole(run) for run in counts], np.int64)
     except (TypeError, KeyError, ValueError, OverflowError):
         raise DataError("a mask is not RLE: expected a record with 'size', [height, width], and 'counts'") from None
-    if min(height, width, runs.min(initial=0)) < 0 or runs.sum() != height * width:
-        raise DataError(f"RLE counts add up to {runs.sum()} pixels, but size {rle['size']} has {height * width}")
-    if isinstance(counts, bytes):
-        return {"size": [height, width], "counts": counts}
-    compressed: RLE = coco.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
+    if min(height, width, found.min(initial=0)) < 0 or found.sum() != height * width:
+        raise DataError(f"RLE counts add up to {found.sum()} pixels, but size {rle['size']} has {height * width}")
+    return [height, width], found
+
+
+def _compressed(rle: RLE) -> RLE:
+    """The record in pycocotools' form, checked, for where the runs fall short that reads memory at random."""
+    (height, width), found = runs(rle)
+    counts = rle["counts"]
+    if isinstance(counts, (str, bytes)):
+        return {"size": [height, width], "counts": counts.encode("ascii") if isinstance(counts, str) else counts}
+    compressed: RLE = coco.frPyObjects({"size": [height, width], "counts": found.tolist()}, height, width)
     return compressed
 
 

@@ -85,6 +85,8 @@ class SamAutomaticMaskGenerator:
     ) -> None:
         if (points_per_side is None) == (point_grids is None):
             raise ConfigError("give either points_per_side or point_grids, and None for the other")
+        if points_per_side is not None and not (isinstance(points_per_side, int) and points_per_side > 0):
+            raise ConfigError(f"points_per_side: expected a whole number from 1 on, got {points_per_side}")
         if skip_covered < 0:
             raise ConfigError(f"skip_covered: expected 0 or more, got {skip_covered}")
         if output_mode not in ("binary_mask", "uncompressed_rle", "coco_rle"):
