@@ -16,8 +16,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"errors"},
-    {"files", "settings"},
-    {"journal"},
+    {"files", "settings", "processes", "offline"},
+    {"journal", "figures"},
     {"task"},
     {"model", "dataset"},
     {"runtime"},

@@ -1,9 +1,8 @@
-"""The figures of docs/performance.md are those that were measured."""
+"""The figures of docs/performance.md and docs/scale.md are those that were measured."""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,31 @@ RESULTS = json.loads((ROOT / "benchmarks" / "results" / "speed.json").read_text(
 PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def speed():
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    import speed
-
-    return speed
+@pytest.fixture(autouse=True)
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
 
 
 @pytest.mark.parametrize("row", RESULTS["rows"])
-def test_tables_hold_what_was_measured(speed, row):
+def test_tables_hold_what_was_measured(row):
+    import speed
+
     assert speed.table(row, RESULTS["rows"][row]) in PAGE
 
 
-def test_there_are_no_other_tables(speed):
-    tables = PAGE.partition(speed.BEGIN)[2].partition(speed.END)[0]
+def test_there_are_no_other_tables():
+    import measured
+    import speed
+
+    tables = PAGE.partition(speed.BEGIN)[2].partition(measured.END)[0]
     assert tables.count("### ") == len(RESULTS["rows"])
     assert RESULTS["machine"]["cpu"] in tables
+
+
+def test_the_page_on_scale_holds_what_was_measured():
+    import dataset
+    import measured
+
+    results = json.loads((ROOT / "benchmarks" / "results" / "dataset.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert page.partition(dataset.BEGIN)[2].partition(measured.END)[0].strip() == dataset.tables(results)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from labelled_data import HEIGHT, WIDTH
+from labelled_sets import labelled_set
 
 from anymask import read_image
 from anymask.cli.main import run
@@ -37,7 +39,7 @@ def test_the_python_on_large_images_runs(monkeypatch, tmp_path):
 
 def test_the_python_runs(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert len(PYTHON) == 2
+    assert len(PYTHON) == 3
     names = executed(PYTHON[0])
     assert names["masks"].shape == (3, 300, 451)
     assert names["everything"], "everything finds something in the photo"
@@ -60,6 +62,25 @@ def run_quietly():
         run()
     except SystemExit as stop:
         assert not stop.code
+
+
+def test_the_python_on_data_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    labelled_set(tmp_path / "my_data", 5)
+    monkeypatch.chdir(tmp_path)
+    names = executed(PYTHON[2].replace("num_workers=2", "num_workers=0"))
+    assert names["masks"][0].shape == (2, HEIGHT, WIDTH) and len(list(names["rows"])) == 5
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("anymask dataset")])
+def test_the_commands_on_data_run(command, monkeypatch, tmp_path):
+    for name in ("DATA", "MORE"):
+        labelled_set(tmp_path / name, 5, category="person")
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command, comments=True)
+    monkeypatch.setattr(sys, "argv", words)
+    run_quietly()
+    assert "-o" not in words or any((tmp_path / "FOLDER").iterdir())
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith(("anymask train", "anymask eval"))])

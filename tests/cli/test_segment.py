@@ -225,3 +225,14 @@ def test_a_folder_that_cannot_be_is_named(anymask, toy, photo, tmp_path):
     (tmp_path / "file").write_text("")
     result = anymask("segment", photo, "--point", "4,4", "--model", toy, "-o", tmp_path / "file")
     assert result.code == 1 and "name another with -o" in result.err
+
+
+@pytest.mark.parametrize(("values", "right"), [((0, 255), True), ((0, 1), True), ((3, 200), True), ((0, 7), False)])
+def test_a_mask_of_any_usual_values(anymask, photo, toy, tmp_path, values, right):
+    """A label map of several objects is no mask, and says so instead of being taken for black."""
+    picture = np.full((60, 90), values[0], np.uint8)
+    picture[10:40, 20:60] = values[1]
+    Image.fromarray(picture).save(tmp_path / "mask.png")
+    result = anymask("segment", photo, "--mask", tmp_path / "mask.png", "--model", toy, "-o", tmp_path / "out")
+    assert (result.code == 0) == right
+    assert right or "mask.png: its brightest pixel is 7; expected a mask" in result.err

@@ -16,6 +16,7 @@ from labelled_data import HEIGHT, MASKS, WIDTH, check_masks, masks_of
 from PIL import Image
 
 from anymask.dataset import shards
+from anymask.dataset.problems import Problems
 from anymask.dataset.sample import Sample
 from anymask.dataset.shards import expand_braces, open_shards
 from anymask.errors import DataError
@@ -34,9 +35,9 @@ def scans(monkeypatch):
     """The tars whose headers were gone through."""
     scanned, scan = [], shards._scan
 
-    def counted(tar):
+    def counted(tar, problems):
         scanned.append(tar.name)
-        return scan(tar)
+        return scan(tar, problems)
 
     monkeypatch.setattr(shards, "_scan", counted)
     return scanned
@@ -304,7 +305,7 @@ def test_names_that_lead_out(tmp_path, name):
     ("members", "message"),
     [
         ([*pairs("b"), ("x/a.jpg", picture())], "x/a.jpg has no record a.json beside it"),
-        ([("a.json", record()), *pairs("b")], "a.json has no image a.jpg, .jpeg or .png beside it"),
+        ([("a.json", record()), *pairs("b")], "a.json has no image a.jpg, .png or the like beside it"),
         ([("a.jpg", picture()), ("A.json", record())], "a.jpg has no record a.json"),
         ([("x/a.jpg", picture()), ("a.json", record())], "x/a.jpg has no record a.json"),
         ([("a.txt", b"text"), ("x", None)], "holds no pairs; expected a tar with NAME.jpg and NAME.json"),
@@ -316,3 +317,36 @@ def test_names_that_lead_out(tmp_path, name):
 )
 def test_pairs_that_are_wrong(tmp_path, members, message):
     assert message in fault(write_tar(tmp_path / "s.tar", members))
+
+
+# what is left of those that are wrong
+
+
+def test_whole_pairs_of_faulty_tars_are_read_where_that_is_asked_for(tmp_path, scans):
+    cut = write_tar(tmp_path / "0.tar", pairs("a", "b", "c"))
+    cut.write_bytes(cut.read_bytes()[: 512 * 9])
+    write_tar(tmp_path / "1.tar", [("../d.jpg", picture()), ("d.json", record()), *pairs("e"), ("f.jpg", picture())])
+    write_tar(tmp_path / "2.tar", pairs("g"))
+    (tmp_path / "3.tar").write_bytes(b"no tar")
+    for _ in range(2):  # what is wrong is told each time
+        problems = Problems(keep_going=True)
+        found = open_shards(tmp_path, problems=problems)
+        assert [sample.name for sample in found] == ["a", "b", "e", "g"]
+        faults = "\n".join(problems.found)
+        for part in (
+            "0.tar: is cut short",
+            "'../d.jpg' leads out",
+            "d.json has no image",
+            "f.jpg has no record",
+            "3.tar",
+        ):
+            assert part in faults
+    assert scans.count("2.tar") == 1 and scans.count("0.tar") == 2
+    with pytest.raises(DataError, match="cut short"):
+        open_shards(tmp_path)
+
+
+def test_nothing_is_left(tmp_path):
+    (tmp_path / "0.tar").write_bytes(b"no tar")
+    with pytest.raises(DataError, match=r"holds no tar that can be read; the first fault: .*0\.tar"):
+        open_shards(tmp_path, problems=Problems(keep_going=True))

@@ -235,5 +235,7 @@ def test_a_suite_without_points_has_no_figure(tmp_path):
 def test_without_matplotlib_there_is_one_line(tmp_path, monkeypatch):
     for name in ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_agg"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ConfigError, match=r"^plots: needs matplotlib; pip install 'anymask\[eval\]'$"):
+    with pytest.raises(
+        ConfigError, match=r"^plots: need matplotlib; pip install 'anymask\[eval\]' or 'anymask\[data\]'$"
+    ):
         report.plot(KINDS["clicks"], tmp_path)

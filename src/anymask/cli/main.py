@@ -8,7 +8,10 @@ import typer
 
 from .. import __version__
 from ..errors import AnymaskError
-from . import dataset, everything, models, score, segment, train
+from . import everything, models, score, segment, train
+from .dataset.app import app as dataset_app
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="anymask",
@@ -21,7 +24,7 @@ app.command("segment")(segment.segment)
 app.command("everything")(everything.everything)
 app.command("train")(train.train)
 app.add_typer(score.app, name="eval")
-app.add_typer(dataset.app, name="dataset")
+app.add_typer(dataset_app, name="dataset")
 app.add_typer(models.app, name="models")
 
 
@@ -39,3 +42,7 @@ def run() -> None:
     except AnymaskError as error:
         print(f"anymask: {error}", file=sys.stderr)
         sys.exit(1)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("anymask: interrupted; what is done is kept, and the same command goes on", file=sys.stderr)
+        raise

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ from . import human
 from .ablation import ablation
 from .evaluation import check_models, find_samples, print_outcome, watching, wide_console
 from .models import load
+from .shared_options import Format, Images, LoaderOption, key_and_value, with_options
 from .suite import suite
 
 if TYPE_CHECKING:
@@ -56,13 +57,9 @@ class Common:
     second_look: Annotated[
         bool, typer.Option("--second-look", help="Scores count how far the model, shown its best mask, gives it again.")
     ] = False
-    format: Annotated[str, typer.Option(help="How the labels are written, where that is not plain to see.")] = "auto"
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images, where they do not lie beside the labels.")
-    ] = None
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="What else the format takes, as in key=labels.")
-    ] = None
+    format: Format = "auto"
+    images: Images = None
+    option: LoaderOption = None
     root: Annotated[Path, typer.Option(help="Folder of sets that go by name.", envvar="ANYMASK_DATA")] = Path("data")
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")] = None
     as_paper: Annotated[
@@ -76,25 +73,15 @@ class Common:
 def _verb(make: Callable[..., EvaluationProtocol]) -> Callable[..., EvaluationProtocol]:
     """Add a verb for the protocol that `make` gives: it has the options of `make` and all of `Common`."""
     own = inspect.signature(make, eval_str=True).parameters
-    hints = get_type_hints(Common, include_extras=True)
+    shared = {field.name for field in fields(Common)}
 
     def run(**given: Any) -> None:
-        options = {name: given[name] if name in hints else given.pop(name) for name in own}
+        options = {name: given[name] if name in shared else given.pop(name) for name in own}
         _evaluate(make(**options), Common(**given))
 
-    shared = [_parameter(f.name, hints[f.name], f.default) for f in fields(Common)]
-    added = [_parameter(p.name, p.annotation, p.default) for p in own.values() if p.name not in hints]
-    parameters = [shared[0], *added, *shared[1:]]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    run.__doc__ = make.__doc__
+    with_options(Common, run, own, make.__doc__)
     app.command(make.__name__)(run)
     return make
-
-
-def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    given = inspect.Parameter.empty if default is MISSING else default
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=given)
 
 
 Clicks = Annotated[str, typer.Option(help="After how many clicks the masks are judged, as in 1,3.")]
@@ -223,22 +210,13 @@ def _numbers(flag: str, given: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"{flag} {given}: expected whole numbers with commas between, such as 1,3") from None
 
 
-def _key_and_value(given: str) -> tuple[str, Any]:
-    from ..settings import parse_value
-
-    key, separator, value = given.partition("=")
-    if not separator:
-        raise typer.BadParameter(f"--option {given}: expected KEY=VALUE, such as key=labels")
-    return key, parse_value(value)
-
-
 def _evaluate(protocol: EvaluationProtocol, common: Common) -> None:
     """Run a protocol for all models asked for, and show the figures."""
     from ..evaluation.experiment import baseline_subjects, check_subjects, measure, model_subject
     from ..evaluation.report import plot
     from ..evaluation.suite import short_name
 
-    options = dict(_key_and_value(option) for option in common.option or ())
+    options = dict(key_and_value(option) for option in common.option or ())
     samples, name = find_samples(common.data, common.format, common.images, common.root, options, common.as_paper)
     how = (common.bf16, common.runtime, common.refine, common.second_look)
     subjects = [model_subject(short_name(m), protocol, partial(load, m, common.device), *how) for m in common.model]

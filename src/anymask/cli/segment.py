@@ -64,12 +64,15 @@ def segment(
     if not point and corners is None and mask is None:
         raise typer.BadParameter("nothing to segment: give --point X,Y, --box X0,Y0,X1,Y1 or --mask FILE")
 
+    from ..files import make_folder
     from ..predict.embedding_cache import EmbeddingCache
     from ..predict.predictor import SamPredictor
     from ..task.image import read_image
     from ..task.prompts import Prompt
 
     pixels = read_image(image)
+    if out.exists():
+        make_folder(out)  # which tells before the work if it cannot be written to
     predictor = SamPredictor(
         load(model, device), runtime, precision, EmbeddingCache() if cache else None, refine, second_look
     )
@@ -116,8 +119,11 @@ def _read_mask(path: Path, predictor: SamPredictor, pixels: NDArray[np.uint8]) -
             f"{path}: a mask of {picture.shape[1]}×{picture.shape[0]} pixels; expected the photo's size, "
             f"{pixels.shape[1]}×{pixels.shape[0]}"
         )
+    brightest = int(picture.max())
+    if brightest not in (0, 1) and brightest < 128:
+        raise PromptError(f"{path}: its brightest pixel is {brightest}; expected a mask, 255 (or 1) on black")
     size = predictor.model.config.mask_size
-    return predictor.model.frame(*pixels.shape[:2]).mask_to_logits(picture.max(axis=2) > 127, size)
+    return predictor.model.frame(*pixels.shape[:2]).mask_to_logits(picture.max(axis=2) > brightest // 2, size)
 
 
 def _write(
@@ -179,7 +185,8 @@ def _write(
 def _print(summary: dict[str, Any]) -> None:
     console = Console(highlight=False, markup=False)
     for i, mask in enumerate(summary["masks"]):
-        x, y, w, h = mask["bbox"]
-        console.print(f"mask {i + 1}: score {mask['predicted_iou']:.2f}, {mask['area']:,} px, at {x},{y} of {w}×{h}")
+        x, y, w, h = mask["bbox"]  # from the first pixel to the last
+        size = f"{w + 1}×{h + 1}"
+        console.print(f"mask {i + 1}: score {mask['predicted_iou']:.2f}, {mask['area']:,} px, at {x},{y} of {size}")
     for kind, path in summary["files"].items():
         console.print(f"  {kind:<8} {path}", soft_wrap=True)

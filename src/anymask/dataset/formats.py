@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from .sa1b import open_folder
+from .problems import Problems
+from .sa1b import json_files, open_folder
 from .sample import Sample
 from .shards import is_pattern, open_shards
 from .sources.bsds import open_bsds
+from .sources.cityscapes import open_cityscapes
 from .sources.coco import open_coco
 from .sources.coco_panoptic import open_coco_panoptic
 from .sources.cvat import open_cvat
@@ -26,9 +28,13 @@ from .sources.sa1b_boundaries import open_sa1b_boundaries
 from .sources.semantic_png import open_semantic_png
 from .sources.via import open_via
 from .sources.visor import open_visor
+from .sources.voc import open_voc
 from .sources.woodscape import open_woodscape
 from .sources.yolo import open_yolo
 from .sources.youtube_vis import open_youtube_vis
+
+PROBLEMS = "problems"
+"""the argument of those that can leave out what is wrong"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,12 @@ class Format:
     @property
     def options(self) -> list[str]:
         """Names of all that may be told besides the path, `images` among them where they may lie elsewhere."""
-        return list(inspect.signature(self.open).parameters)[1:]
+        return [name for name in list(inspect.signature(self.open).parameters)[1:] if name != PROBLEMS]
+
+    @property
+    def takes_problems(self) -> bool:
+        """Whether it can leave out records that are wrong and go on."""
+        return PROBLEMS in inspect.signature(self.open).parameters
 
 
 FORMATS: dict[str, Format] = {
@@ -57,6 +68,8 @@ FORMATS: dict[str, Format] = {
     "via": Format("a JSON of VGG Image Annotator", open_via),
     "labelme": Format("a folder of LabelMe's JSONs", open_labelme),
     "cvat": Format("CVAT's XML for images", open_cvat),
+    "voc": Format("a folder in Pascal VOC's layout", open_voc),
+    "cityscapes": Format("a folder of Cityscapes' polygons", open_cityscapes),
     "mat": Format("a folder of .mat files, each with a map of ids", open_mat),
     "bsds": Format("a folder of BSDS500's groundTruth", open_bsds),
     "sa1b_boundaries": Format("a folder of SA-1B's records, each beside a PNG of boundaries", open_sa1b_boundaries),
@@ -67,7 +80,11 @@ FORMATS: dict[str, Format] = {
 
 
 def open_data(
-    path: str | Path, format: str = "auto", images: str | Path | None = None, **options: Any
+    path: str | Path,
+    format: str = "auto",
+    images: str | Path | None = None,
+    problems: Problems | None = None,
+    **options: Any,
 ) -> Sequence[Sample]:
     """The samples of labelled images in any format.
 
@@ -76,6 +93,7 @@ def open_data(
         format: one of FORMATS; `auto` tells SA-1B, its shards, YOLO, LabelMe, VISOR, WoodScape and any JSON from
             their content, for which a JSON is read twice.
         images: the folder of the images, where they do not lie with the labels.
+        problems: takes what is wrong with shards and with COCO's records, so that the rest is read.
         options: what else the loader of the format takes.
 
     Raises DataError for a format or an option that is not known, for data whose format cannot be told, and whatever
@@ -95,6 +113,8 @@ def open_data(
             raise DataError(f"{name}: is no option of the format {format}, which {taken}")
     if format == "mat" and "key" not in options:
         raise DataError("option key: is needed by the format mat; name the variable that holds the map")
+    if chosen.takes_problems:
+        options[PROBLEMS] = problems
     return chosen.open(path, **options)
 
 
@@ -122,26 +142,38 @@ def _recognise(path: Path) -> str:
 
 
 def _of_folder(path: Path) -> str | None:
-    """The format of a folder, by its first JSON, or by what else lies in it."""
-    records = (file for file in sorted(path.glob("*.json")) if file.name != "source.json")
-    first = next(records, None)
-    found = _of_content(read_json(first, "labelled images")) if first else None
-    if found == "sa1b" and first and _has_boundaries(first):
+    """The format of a folder, by its first JSON that can be read, or by what else lies in it."""
+    first, content = _first_json(json_files(path))
+    found = _of_content(content)
+    if found == "sa1b" and first and _has_boundaries(first, content):
         return "sa1b_boundaries"
     if found in ("sa1b", "labelme", "visor", "woodscape"):
         return found
     if next(path.glob("*.tar"), None):
         return "shards"
+    if (path / "SegmentationObject").is_dir():
+        return "voc"
     labels = (path / "labels", path / "train" / "labels")
     if (path / "data.yaml").is_file() or any(next(place.rglob("*.txt"), None) for place in labels):
         return "yolo"
-    return None
+    return "cityscapes" if next(path.rglob("*_polygons.json"), None) else None
 
 
-def _has_boundaries(record: Path) -> bool:
+def _first_json(files: Sequence[Path]) -> tuple[Path | None, Any]:
+    """The first of some files that can be read as JSON, and its content; DataError where there are files, but none."""
+    for file in files:
+        try:
+            return file, read_json(file, "labelled images")
+        except DataError:
+            if file == files[-1]:
+                raise
+    return None, None
+
+
+def _has_boundaries(record: Path, content: Any) -> bool:
     """Whether a PNG that is not the image lies beside an SA-1B record."""
     beside = record.with_suffix(".png")
-    return beside.exists() and read_json(record, "labelled images")["image"].get("file_name") != beside.name
+    return beside.exists() and content["image"].get("file_name") != beside.name
 
 
 def _of_content(content: Any) -> str | None:

@@ -9,6 +9,10 @@ from pathlib import Path
 from ..errors import DataError
 from .sample import Record, Sample
 
+SOURCE, PRIVACY = "source.json", "privacy.json"
+"""what tells of a whole set in its folder, and of what was blurred in it"""
+BESIDE = (SOURCE, PRIVACY)
+"""JSONs that are no records of images"""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -17,10 +21,16 @@ def open_folder(folder: str | Path) -> list[Sample]:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected images with an SA-1B JSON record each")
-    paths = [path for path in sorted(folder.glob("*.json")) if path.name != "source.json"]
+    paths = json_files(folder)
     if not paths:
         raise DataError(f"{folder}: holds no .json records; expected an SA-1B folder")
     return [Sample(path, path.stem, partial(_read, path)) for path in paths]
+
+
+def json_files(folder: Path, deep: bool = False) -> list[Path]:
+    """The JSONs in a folder, and in its subfolders where it is `deep`, by name; not those that tell of a whole set."""
+    found = folder.rglob("*.json") if deep else folder.glob("*.json")
+    return sorted(path for path in found if path.name not in BESIDE)
 
 
 def _read(path: Path) -> Record:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,6 +73,14 @@ class Sample:
             )
         return record
 
+    def with_annotations(self, annotations: list[Record]) -> Sample:
+        """The sample with other annotations; all else is the same."""
+        return self.with_record({**self.record, "annotations": annotations})
+
+    def with_record(self, record: Record) -> Sample:
+        """The sample with another record of the same image."""
+        return replace(self, read=lambda: record, given_path=self.image_path)
+
     def forget(self) -> None:
         """Let go of the record; it is read anew when it is asked for again."""
         self.__dict__.pop("record", None)
@@ -102,6 +111,24 @@ class Sample:
         self._check_size(*pixels.shape[:2])
         return pixels
 
+    def image_bytes(self) -> bytes:
+        """The content of the image file. Raises DataError where it cannot be read."""
+        if self.read_bytes is not None:
+            return self.read_bytes()
+        try:
+            return self.image_path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.image_path}: cannot be read ({error.strerror}); {self.where} lists it") from None
+
+    def stamp(self) -> tuple[int, ...]:
+        """What changes with the files of the record and of the image, as long as these are files of their own."""
+        found: list[int] = []
+        for path in (self.where, self.given_path or self.where):
+            with suppress(OSError):
+                status = path.stat()
+                found += [status.st_size, status.st_mtime_ns]
+        return tuple(found)
+
     def check_image(self) -> None:
         """Raise what `image` would for all that the image file's header tells, without reading pixels."""
         self._check_size(*image_size(self._image_file(), str(self.image_path)))
@@ -118,15 +145,15 @@ class Sample:
 
     def mask(self, annotation: Record, key: str = "segmentation") -> NDArray[np.bool_]:
         """The H×W mask of one annotation. Raises DataError where it is not RLE or its size is not the image's."""
-        return self._of_mask(annotation, key, rle.decode)
+        return self.read_mask(annotation, rle.decode, key)
 
     def check_masks(self) -> None:
         """Raise what `mask` would for any of all annotations, without decoding them."""
         for annotation in self.record["annotations"]:
-            self._of_mask(annotation, "segmentation", rle.area)
+            self.read_mask(annotation, rle.area)
 
-    def _of_mask(self, annotation: Record, key: str, read: Callable[[rle.RLE], T]) -> T:
-        """What `read` gives of a mask of the image's size."""
+    def read_mask(self, annotation: Record, read: Callable[[rle.RLE], T], key: str = "segmentation") -> T:
+        """What `read` gives of a mask in RLE. Raises DataError as `mask` does."""
         where, mask = f"{self.where}: mask {annotation.get('id')}", annotation.get(key, {})
         try:
             found = read(mask)

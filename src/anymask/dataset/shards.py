@@ -23,30 +23,39 @@ from platformdirs import user_cache_path
 
 from ..errors import DataError, OutputError
 from ..files import replacing
+from .problems import Problems
+from .sa1b import BESIDE, IMAGE_SUFFIXES
 from .sample import Record, Sample
 
-KINDS = {".jpg": "image", ".jpeg": "image", ".png": "image", ".json": "record"}
+KINDS = {**dict.fromkeys(IMAGE_SUFFIXES, "image"), ".json": "record"}
 """what a member is, by the suffix of its name; others are left out"""
 EXPECTED = "expected a tar with NAME.jpg and NAME.json of each image, as SA-1B's"
 PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 """what compressed files begin with"""
 BLOCK = 512
 """bytes that all of a tar is padded to"""
-VERSION = 1
+VERSION = 2
 """of the index on disk; another one is made anew"""
 
 
-def open_shards(path: str | Path) -> Shards:
+def open_shards(path: str | Path, *, problems: Problems | None = None) -> Shards:
     """The samples of a tar, a folder of tars, or a pattern such as sa_{000000..000009}.tar or shards/*.tar.
 
     What a tar holds is found in one pass over its headers, kept in the user's cache folder until the tar changes.
     Samples are named like their members, after the tar too where two tars share names.
 
     Raises DataError where there is no such tar, for one that is cut, damaged or compressed, a member whose name leads
-    out of the folder, and an image without record or a record without image.
+    out of the folder, and an image without record or a record without image. With `problems` that keep going, the
+    whole pairs of such tars are still there.
     """
-    tars = find_tars(path)
-    return Shards(tars, [_index(tar) for tar in tars])
+    problems = problems or Problems()
+    found: dict[Path, Index] = {}
+    for tar in find_tars(path):
+        with problems.noted():
+            found[tar] = _index(tar, problems)
+    if not found:
+        raise DataError(f"{path}: holds no tar that can be read; the first fault: {problems.found[0]}")
+    return Shards(list(found), list(found.values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +160,7 @@ def expand_braces(pattern: str) -> Iterator[str]:
         yield from expand_braces(pattern[: braces.start()] + part + pattern[braces.end() :])
 
 
-def _index(tar: Path) -> Index:
+def _index(tar: Path, problems: Problems) -> Index:
     """The index of a tar, from the cache where the tar is still as it was, and kept there else."""
     try:
         status = tar.stat()
@@ -162,7 +171,10 @@ def _index(tar: Path) -> Index:
     cache = user_cache_path("anymask") / "shards" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.npz"
     index = _load_index(cache, key)
     if index is None:
-        index = _scan(tar)
+        before = len(problems.found)
+        index = _scan(tar, problems)
+        if len(problems.found) > before:
+            return index  # its faults are to be told the next time, too
         with suppress(OutputError), replacing(cache) as temporary:  # without a cache it is only slower
             np.savez(temporary, key=np.array(key), **vars(index))
     return index
@@ -178,23 +190,18 @@ def _load_index(cache: Path, key: str) -> Index | None:
         return None
 
 
-def _scan(tar: Path) -> Index:
+def _scan(tar: Path, problems: Problems) -> Index:
     """Find the pairs of a tar in one pass over its headers."""
     pairs: dict[str, dict[str, tarfile.TarInfo]] = {}  # by name without suffix
-    for member in _members(tar):
-        path = PurePosixPath(member.name)
-        if path.is_absolute() or ".." in path.parts:
-            raise DataError(f"{tar}: its member {member.name!r} leads out of the folder; pack it with relative names")
-        kind = KINDS.get(path.suffix.lower())
-        if kind is None or path.name.startswith("."):  # macOS puts ._NAME.jpg beside NAME.jpg
-            continue
-        if not member.isreg() or member.issparse():
-            raise DataError(f"{tar}: its member {member.name} is a link or has holes; pack it as a plain file")
-        pair = pairs.setdefault(str(path.with_suffix("")), {})
-        if kind in pair:
-            raise DataError(f"{tar}: holds {pair[kind].name} and {member.name}; leave one {kind} of a name in it")
-        pair[kind] = member
-    whole = {stem: pair for stem, pair in pairs.items() if _is_whole(tar, stem, pairs)}
+    with problems.noted():
+        for member in _members(tar):
+            with problems.noted():
+                _sort_in(tar, member, pairs)
+    whole = {}
+    for stem, pair in pairs.items():
+        with problems.noted():
+            if _is_whole(tar, stem, pairs):
+                whole[stem] = pair
     if not whole:
         raise DataError(f"{tar}: holds no pairs; {EXPECTED}")
     members = [(pair["image"], pair["record"]) for pair in whole.values()]
@@ -205,6 +212,22 @@ def _scan(tar: Path) -> Index:
     )
 
 
+def _sort_in(tar: Path, member: tarfile.TarInfo, pairs: dict[str, dict[str, tarfile.TarInfo]]) -> None:
+    """Add a member to its pair. Raises DataError for one that no image or record may be."""
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{tar}: its member {member.name!r} leads out of the folder; pack it with relative names")
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None or path.name.startswith("."):  # macOS puts ._NAME.jpg beside NAME.jpg
+        return
+    if not member.isreg() or member.issparse():
+        raise DataError(f"{tar}: its member {member.name} is a link or has holes; pack it as a plain file")
+    pair = pairs.setdefault(str(path.with_suffix("")), {})
+    if kind in pair:
+        raise DataError(f"{tar}: holds {pair[kind].name} and {member.name}; leave one {kind} of a name in it")
+    pair[kind] = member
+
+
 def _is_whole(tar: Path, stem: str, pairs: dict[str, dict[str, tarfile.TarInfo]]) -> bool:
     """Whether a name has both halves; DataError where one is missing and it belongs to nothing else."""
     if len(pairs[stem]) == 2:
@@ -212,9 +235,9 @@ def _is_whole(tar: Path, stem: str, pairs: dict[str, dict[str, tarfile.TarInfo]]
     [(kind, member)] = pairs[stem].items()
     path = PurePosixPath(stem)
     key = path.with_name(path.name.partition(".")[0])  # in a WebDataset, a.seg.png may go with a.jpg and a.json
-    if len(pairs.get(str(key), {})) == 2 or path.name == "source":  # source.json tells of a whole set
+    if len(pairs.get(str(key), {})) == 2 or f"{path.name}.json" in BESIDE:  # source.json tells of a whole set
         return False
-    missing = f"record {path.name}.json" if kind == "image" else f"image {path.name}.jpg, .jpeg or .png"
+    missing = f"record {path.name}.json" if kind == "image" else f"image {path.name}.jpg, .png or the like"
     raise DataError(f"{tar}: {member.name} has no {missing} beside it; pack both or neither")
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError
-from ..files import replacing
+from ..figures import COLOURS, new_figure, save_figure
 from .experiment import Outcome
 from .protocol import Metric
 
-COLOURS = ("#1f6feb", "#d1495b", "#2a9d8f", "#8a63d2", "#e09f3e", "#6b7280")
-"""of the subjects, in order"""
 ORACLE = "1 click, best of three, mean IoU"
 
 Curve = dict[int, Metric]
@@ -62,32 +58,6 @@ def plot_suite(outcomes: Sequence[Outcome], path: Path) -> Path | None:
     sets = "1 data set" if len(outcomes) == 1 else f"{len(outcomes)} data sets"
     right.set_title(f"mean over {sets}", loc="left")
     return save_figure(figure, path)
-
-
-def new_figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    """A figure of so many inches and its axes. Raises ConfigError where matplotlib is missing."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError("plots: needs matplotlib; pip install 'anymask[eval]'") from None
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, columns)
-    for each in figure.axes:
-        each.spines[["top", "right"]].set_visible(False)
-        each.grid(alpha=0.25)
-        each.set_axisbelow(True)
-        each.set_prop_cycle(color=COLOURS)
-    return figure, axes
-
-
-def save_figure(figure: Any, path: Path) -> Path:
-    """Write a figure, whole or not at all."""
-    with replacing(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name may be in any script, the font is not
-        figure.savefig(temporary, dpi=150)
-    return path
 
 
 def _plain(name: str) -> str:

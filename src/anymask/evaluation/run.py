@@ -17,7 +17,7 @@ from ..dataset.sample import Sample
 from ..errors import AnymaskError, OutputError
 from ..journal import Journal, Row
 from ..predict.folder import read_ahead
-from .processes import processes
+from ..processes import processes
 from .protocol import EvaluationProtocol, LabelledImage
 
 AHEAD = 4

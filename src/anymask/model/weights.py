@@ -18,7 +18,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from ..errors import CheckpointError, ConfigError, DownloadError, UnknownModelError
-from ..files import replacing
+from ..files import replacing, sha256
 from .registry import MODELS, Entry, entry
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _fetch(known: Entry, target: Path, progress: Progress | None) -> Path:
     mirror = os.environ.get(MIRROR_VARIABLE)
     url = f"{mirror.rstrip('/')}/{known.file_name}" if mirror else known.url
     part = target.with_name(target.name + ".part")
-    digest = _hash(part) if part.is_file() else hashlib.sha256()
+    digest = sha256(part) if part.is_file() else hashlib.sha256()
     if digest.hexdigest() != known.sha256:  # it has it where a run was stopped between the last byte and the renaming
         digest = _receive(url, part, digest, target, progress)
     actual = digest.hexdigest()
@@ -252,7 +252,7 @@ def _cut(url: str, done: int, reason: str) -> DownloadError:
 
 
 def _verified(target: Path, known: Entry) -> Path:
-    actual = _hash(target).hexdigest()
+    actual = sha256(target).hexdigest()
     if actual != known.sha256:
         raise DownloadError(
             f"{target}: is there, but its SHA-256 is {actual}, expected {known.sha256}; "
@@ -263,11 +263,3 @@ def _verified(target: Path, known: Entry) -> Path:
 
 def _by_hand(target: Path) -> str:
     return f"fetch {target.name} by other means and put it in {target.parent}"
-
-
-def _hash(path: Path) -> HASH:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest

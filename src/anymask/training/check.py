@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-
-from ..dataset.sample import Record, Sample
+from ..dataset.defects import counted_area, label_defects
+from ..dataset.sample import Sample
 from ..errors import AnymaskError, DataError
-from ..task import rle
 
 SMALL = 32**2
 """pixels below which a mask is small, as COCO has it"""
 SHOWN = 20
 """defects that an error shows"""
-SLACK = 1.0
-"""pixels by which a box may reach out of the image, for some are rounded"""
 
 Progress = Callable[[int, int], None]
 """told of the images that are checked and of all there are"""
@@ -121,10 +116,10 @@ def _count(sample: Sample, index: int, summary: Summary) -> None:
     for annotation in annotations:
         where = f"{sample.where}: image {sample.name}, mask {annotation.get('id')}"
         try:
-            areas.append(_area(annotation, size))
+            areas.append(counted_area(annotation, size))
         except DataError as error:
             defects.append(f"{where}: {error}")
-        defects += [f"{where}: {defect}" for defect in _defects(annotation, size, ids)]
+        defects += [f"{where}: {defect}" for _, defect in label_defects(annotation, size, ids)]
     if defects:
         summary.faulty[index] = defects
         return
@@ -133,48 +128,3 @@ def _count(sample: Sample, index: int, summary: Summary) -> None:
     summary.without_masks += not areas
     summary.small_masks += sum(area < SMALL for area in areas)
     summary.largest_side = max(summary.largest_side, *size)
-
-
-def _area(annotation: Record, size: list[int]) -> int:
-    """Pixels of a mask that count. Raises DataError where there are none, or it is no mask of the image."""
-    mask, ignore = annotation.get("segmentation"), annotation.get("ignore")
-    area = _pixels(mask, size)
-    if ignore is not None and _pixels(ignore, size):
-        area = int(np.count_nonzero(rle.decode(mask or {}) & ~rle.decode(ignore)))
-    if not area:
-        raise DataError("is empty; remove it")
-    return area
-
-
-def _pixels(mask: Any, size: list[int]) -> int:
-    pixels = rle.area(mask)
-    if list(mask["size"]) != size:
-        raise DataError(f"has size {list(mask['size'])}, the image {size}")
-    return pixels
-
-
-def _defects(annotation: Record, size: list[int], ids: set[int | str]) -> Iterator[str]:
-    """What is wrong with an annotation besides its mask; its id joins those that were met before."""
-    number, area, category = (annotation.get(key) for key in ("id", "area", "category"))
-    if not isinstance(number, (int, str)):
-        yield "has no id that is a number or a name; give it one of its own"
-    elif number in ids:
-        yield "has the id of another mask; give each its own"
-    else:
-        ids.add(number)
-    if area is not None and not (isinstance(area, (int, float)) and area > 0):
-        yield f"has the area {area!r:.40}; expected a positive number of pixels, or none"
-    if category is not None and not isinstance(category, str):
-        yield f"has the category {category!r:.40}; expected text, or none"
-    box = annotation.get("bbox")
-    if box is not None and not _is_inside(box, size):
-        yield f"has the bbox {box!r:.60}; expected [x, y, width, height] inside the {size[1]}×{size[0]} image"
-
-
-def _is_inside(box: Any, size: list[int]) -> bool:
-    """Whether a value is a box in the image; its sides may be 0, as some count from the first pixel to the last."""
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(number, (int, float)) for number in box):
-        return False
-    x, y, width, height = box
-    inside = min(x, y) >= -SLACK and x + width <= size[1] + SLACK and y + height <= size[0] + SLACK
-    return inside and min(width, height) >= 0

@@ -76,8 +76,9 @@ def test_samples_pickle_and_read_lazily(folder):
     content["annotations"][0]["segmentation"] = "none"
     [sample] = opened(folder, content)
     again = pickle.loads(pickle.dumps(sample))
-    with pytest.raises(DataError, match=r"labels\.json: annotation 1: its segmentation is 'none'"):
-        _ = again.record
+    with pytest.raises(DataError, match=r"labels\.json: mask 1: annotation 1: its segmentation is 'none'"):
+        again.objects()
+    assert again.mask(again.record["annotations"][1]).any(), "the others are there"
 
 
 def test_images_in_subfolders_with_size_from_the_file(folder):
@@ -142,15 +143,15 @@ def test_a_coco_json_that_is_wrong_as_a_whole(folder, content, message):
 )
 def test_a_mask_that_is_none_is_named(folder, segmentation, message):
     [sample] = opened(folder, changed("annotations", 1, segmentation=segmentation))
-    with pytest.raises(DataError, match=rf"labels\.json: annotation 2: .*{message}"):
-        _ = sample.record
+    with pytest.raises(DataError, match=rf"labels\.json: mask 2: .*{message}"):
+        sample.objects()
 
 
 def test_an_annotation_without_a_mask_is_named(folder):
     content = coco(MASKS)
     del content["annotations"][0]["segmentation"]
     with pytest.raises(DataError, match="annotation 1: has no 'segmentation'"):
-        _ = opened(folder, content)[0].record
+        opened(folder, content)[0].check_masks()
 
 
 def test_a_mask_of_another_size_is_named(folder):

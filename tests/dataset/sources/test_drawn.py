@@ -24,7 +24,7 @@ from labelled_data import (
 from PIL import Image
 
 from anymask.dataset.sources.labelme import open_labelme
-from anymask.dataset.sources.shapes import ellipse, polygons, rectangle, union
+from anymask.dataset.sources.shapes import ellipse, polygons, rectangle
 from anymask.dataset.sources.via import open_via
 from anymask.dataset.sources.visor import open_visor
 from anymask.dataset.sources.woodscape import open_woodscape
@@ -57,8 +57,8 @@ def test_parts_holes_and_union():
     np.testing.assert_array_equal(rle.decode(polygons([outer, hole], HEIGHT, WIDTH)), block(2, 12, 3, 14))
     assert not rle.decode(polygons([], HEIGHT, WIDTH)).any()
     halves = [rectangle(x0, y0, x1 - x0, y1 - y0, HEIGHT, WIDTH) for x0, y0, x1, y1 in BOXES]
-    np.testing.assert_array_equal(rle.decode(union(halves)), TWO_PARTS)
-    np.testing.assert_array_equal(rle.decode(union(halves[:1])), HALVES[0])
+    np.testing.assert_array_equal(rle.decode(rle.union(halves)), TWO_PARTS)
+    np.testing.assert_array_equal(rle.decode(rle.union(halves[:1])), HALVES[0])
 
 
 def test_what_leads_out_of_the_image_is_cut():

@@ -27,6 +27,7 @@ class CocoWriter(Writer):
         self._images.append({"id": number, "file_name": name, "height": height, "width": width})
         for annotation in sample.record["annotations"]:
             mask = annotation["segmentation"]
+            self.losses["regions to ignore left out"] += "ignore" in annotation
             kept: dict[str, Any] = {key: annotation[key] for key in KEPT if key in annotation}
             self._annotations.append(
                 {
@@ -42,6 +43,10 @@ class CocoWriter(Writer):
             )
 
     def finish(self) -> None:
-        categories = [{"id": number + 1, "name": name} for name, number in self.categories.items()]
+        categories = [self.category(name, number) for name, number in self.categories.items()]
         content = {"images": self._images, "annotations": self._annotations, "categories": categories}
         write_json(self.folder / "annotations.json", content)
+
+    def category(self, name: str, number: int) -> dict[str, Any]:
+        """The record of a category."""
+        return {"id": number + 1, "name": name}

@@ -36,6 +36,8 @@ class InstancePngWriter(Writer):
             covered = painted[mask]
             self.losses["masks drawn over others"] += bool(((covered != 0) & (covered != number)).any())
             painted[mask] = number
+        visible = set(np.unique(painted).tolist())
+        self.losses["masks hidden by others"] += sum(number not in visible for number, _ in numbered)
         return painted
 
     def _write(self, sample: Sample, painted: NDArray[Any]) -> None:

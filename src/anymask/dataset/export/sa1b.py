@@ -12,17 +12,22 @@ from .writer import Writer
 
 
 class Sa1bWriter(Writer):
-    """Writes NAME.json beside each image; all that a record says of its masks goes along."""
+    """Writes NAME.json beside each image; all that a record says goes along."""
 
     image_folder = "."
 
     def add(self, sample: Sample) -> None:
-        height, width = sample.size
         name = self.place_image(sample)
-        image: Record = {**sample.record["image"], "file_name": name, "height": height, "width": width}
-        image.setdefault("image_id", Path(name).stem)
-        annotations = [_annotation(annotation) for annotation in sample.record["annotations"]]
-        write_json((self.folder / name).with_suffix(".json"), {"image": image, "annotations": annotations})
+        write_json((self.folder / name).with_suffix(".json"), record_of(sample, name))
+
+
+def record_of(sample: Sample, name: str) -> Record:
+    """SA-1B's record of a sample whose image is called `name`; areas and boxes are those of the masks."""
+    height, width = sample.size
+    image: Record = {**sample.record["image"], "file_name": name, "height": height, "width": width}
+    image.setdefault("image_id", Path(name).stem)
+    annotations = [_annotation(annotation) for annotation in sample.record["annotations"]]
+    return {**sample.record, "image": image, "annotations": annotations}
 
 
 def _annotation(annotation: Record) -> dict[str, Any]:

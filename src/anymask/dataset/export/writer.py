@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from ...errors import DataError, OutputError
 from ...files import make_folder, replacing
 from ...task.polygons import Ring, joined, polygons
+from ..sa1b import BESIDE
 from ..sample import Record, Sample
 
 Holes = Literal["join", "fill", "refuse"]
@@ -36,6 +37,8 @@ class Writer(ABC):
 
     image_folder: ClassVar[str] = "images"
     """below `folder`, where images go"""
+    image_ending: ClassVar[str] = ""
+    """what their names end in, before the suffix"""
 
     def __init__(self, folder: Path, holes: Holes = "join", images: Images = "copy") -> None:
         self.folder = make_folder(folder)
@@ -59,6 +62,7 @@ class Writer(ABC):
     def objects(self, sample: Sample) -> list[Record]:
         """The annotations of a sample's objects; crowd regions are left out and counted."""
         found = sample.annotations
+        self.losses["regions to ignore left out"] += sum("ignore" in annotation for annotation in found)
         self.losses["crowd regions left out"] += len(sample.record["annotations"]) - len(found)
         return found
 
@@ -72,17 +76,22 @@ class Writer(ABC):
         Raises DataError where another sample has that name.
         """
         source = sample.image_path
-        name = sample.name.replace("/", "__")
-        name = name if Path(name).suffix == source.suffix else name + source.suffix
-        if name in self._names:
-            raise DataError(f"{sample.where}: another image is called {name}, too; give each its own name")
-        self._names.add(name)
+        name = image_name(sample)
+        if self.image_ending:
+            path = Path(name)
+            name = path.stem.removesuffix(self.image_ending) + self.image_ending + path.suffix
+        stem = Path(name).stem  # which labels are called by
+        if stem in self._names:
+            raise DataError(f"{sample.where}: another image is called {stem}, too; give each its own name")
+        self._names.add(stem)
         if self.images != "none":
             self._bring(sample, source, self.folder / self.image_folder / name)
         return name
 
     def _bring(self, sample: Sample, source: Path, target: Path) -> None:
         make_folder(target.parent)
+        if sample.read_bytes is None:
+            _check_readable(source, sample)
         try:
             if sample.read_bytes is not None:
                 with replacing(target) as temporary:
@@ -93,8 +102,6 @@ class Writer(ABC):
             else:
                 with replacing(target) as temporary:
                     shutil.copyfile(source, temporary)
-        except FileNotFoundError:
-            raise DataError(f"{source}: no such image, which {sample.where} lists") from None
         except OSError as error:
             raise OutputError(f"{target}: cannot be written ({error.strerror}); free space, or name another") from error
 
@@ -119,6 +126,30 @@ class Writer(ABC):
         self.losses["holes filled"] += holes
         self.losses["parts made objects of their own"] += len(parts) - 1
         return [part.outer for part in parts]
+
+
+def _check_readable(source: Path, sample: Sample) -> None:
+    try:
+        source.open("rb").close()
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read ({error.strerror}); {sample.where} lists it") from None
+
+
+def image_name(sample: Sample) -> str:
+    """What a sample's image is called where all images lie in one folder, no two by one stem.
+
+    Raises DataError for a name that cannot be written as UTF-8.
+    """
+    name, suffix = sample.name.replace("/", "__"), sample.image_path.suffix
+    if name.endswith(suffix):  # for there is another image of that stem
+        name = name.removesuffix(suffix) + suffix.replace(".", "_")
+    if f"{name}.json" in BESIDE:
+        name += "_"
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{sample.where!r}: has a name that is not UTF-8; rename it") from None
+    return name + suffix
 
 
 def category(annotation: Record) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import DataError
 from ...task import rle
+from ..problems import Problems
 from ..sample import Record, Sample
 from . import shapes
 from .records import check_image, find_by_name, inside, read_json, reading, sample_names, upright_size
@@ -30,34 +31,45 @@ class Tables:
     """by image, each with the name of its category"""
 
 
-def open_coco(path: str | Path, images: str | Path | None = None, *, nested: bool = False) -> list[Sample]:
+def open_coco(
+    path: str | Path, images: str | Path | None = None, *, nested: bool = False, problems: Problems | None = None
+) -> list[Sample]:
     """The samples of a COCO JSON, in its order.
 
     Args:
         path: the JSON.
         images: the folder of the images; that of the JSON where it is None.
         nested: whether to look for images in all subfolders, by bare name.
+        problems: takes records that are wrong, without which the others are read.
 
     Raises DataError where it is none, an id repeats, or an annotation refers to an image or a category that is not
     there. An image that is not on disk raises it when read.
     """
-    tables = read_tables(Path(path))
+    tables = read_tables(Path(path), problems=problems)
+    if problems is not None and problems.keep_going:
+        _leave_out_repeated(tables, problems)
     return samples(tables, Path(images or tables.path.parent), [image["file_name"] for image in named(tables)], nested)
 
 
-def read_tables(path: Path, instances: bool = True) -> Tables:
-    """Read and check a COCO JSON; without `instances`, annotations need no ids of their own."""
+def read_tables(path: Path, instances: bool = True, problems: Problems | None = None) -> Tables:
+    """Read and check a COCO JSON; without `instances`, annotations need no ids of their own.
+
+    With `problems` that keep going, records that are wrong are left out.
+    """
     content = read_json(path, EXPECTED)
+    problems = problems or Problems()
     keys = ("images", "annotations")
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in keys):
         raise DataError(f"{path}: is no such JSON; expected {EXPECTED}")
-    images = by_id(path, content["images"], "image")
-    categories = by_id(path, content.get("categories", []), "category")
+    images = by_id(path, content["images"], "image", problems)
+    categories = by_id(path, content.get("categories") or [], "category", problems)
+    annotations = content["annotations"]
     if instances:
-        by_id(path, content["annotations"], "annotation")
+        annotations = list(by_id(path, annotations, "annotation", problems).values())
     grouped: dict[Id, list[Record]] = {number: [] for number in images}
-    for index, annotation in enumerate(content["annotations"]):
-        with reading(f"{path}: annotation {annotation['id'] if instances else f'at place {index}'}", EXPECTED):
+    for index, annotation in enumerate(annotations):
+        where = f"{path}: annotation {annotation['id'] if instances else f'at place {index}'}"
+        with problems.noted(), reading(where, EXPECTED):
             number = annotation["image_id"]
             if number not in grouped:
                 raise DataError(f"has the image_id {number!r}, which no image has")
@@ -67,16 +79,18 @@ def read_tables(path: Path, instances: bool = True) -> Tables:
     return Tables(path, content, images, categories, grouped)
 
 
-def by_id(path: Path, records: Any, what: str) -> dict[Id, Record]:
-    """Records by id. Raises DataError where one has none, or another's."""
+def by_id(path: Path, records: Any, what: str, problems: Problems | None = None) -> dict[Id, Record]:
+    """Records by id. Raises DataError where one has none, or another's; `problems` may take it, and the first stays."""
+    problems = problems or Problems()
     found: dict[Id, Record] = {}
     for index, record in enumerate(records):
-        number = record.get("id") if isinstance(record, dict) else None
-        if not isinstance(number, (int, str)):
-            raise DataError(f"{path}: {what} at place {index}: has no id; expected a number or a name of its own")
-        if number in found:
-            raise DataError(f"{path}: {what} {number}: occurs twice; give each an id of its own")
-        found[number] = record
+        with problems.noted():
+            number = record.get("id") if isinstance(record, dict) else None
+            if not isinstance(number, (int, str)):
+                raise DataError(f"{path}: {what} at place {index}: has no id; expected a number or a name of its own")
+            if number in found:
+                raise DataError(f"{path}: {what} {number}: occurs twice; give each an id of its own")
+            found[number] = record
     return found
 
 
@@ -94,6 +108,17 @@ def named(tables: Tables) -> list[Record]:
         if not isinstance(image.get("file_name"), str):
             raise DataError(f"{tables.path}: image {number}: has no file_name; expected {EXPECTED}")
     return list(tables.images.values())
+
+
+def _leave_out_repeated(tables: Tables, problems: Problems) -> None:
+    """Leave out images whose file an earlier one has, and note each."""
+    first: dict[Any, Id] = {}
+    for number, image in list(tables.images.items()):
+        with problems.noted():
+            file = image.get("file_name")
+            if first.setdefault(file, number) != number:
+                del tables.images[number]
+                raise DataError(f"{tables.path}: image {number}: has the file {file} of image {first[file]}")
 
 
 def samples(tables: Tables, folder: Path, files: Sequence[str], nested: bool = False) -> list[Sample]:
@@ -142,7 +167,11 @@ def _read(where: Path, path: Path, image: Record, annotations: list[Record]) -> 
     record = image_record(image, path)
     masks = []
     for annotation in annotations:
-        with reading(f"{where}: annotation {annotation['id']}", EXPECTED):
-            segmentation = to_rle(annotation["segmentation"], record["height"], record["width"])
+        segmentation: rle.RLE
+        try:
+            with reading(f"annotation {annotation['id']}", EXPECTED):
+                segmentation = to_rle(annotation["segmentation"], record["height"], record["width"])
+        except DataError as error:
+            segmentation = {rle.INVALID: str(error)}  # which is told by whoever looks at the mask
         masks.append({**annotation, "segmentation": segmentation})
     return {"image": record, "annotations": masks}

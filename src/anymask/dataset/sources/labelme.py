@@ -12,6 +12,7 @@ from PIL import Image
 
 from ...errors import DataError
 from ...task import rle
+from ..sa1b import json_files
 from ..sample import Record, Sample
 from . import shapes
 from .records import check_image, is_image, read_json, reading, sample_names, upright_size
@@ -28,7 +29,7 @@ def open_labelme(path: str | Path, images: str | Path | None = None) -> list[Sam
     where there are none; an image that is not on disk raises it when read.
     """
     path = Path(path)
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = json_files(path) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise DataError(f"{path}: holds no .json; expected LabelMe's, one an image")
     folder = Path(images or files[0].parent)

@@ -6,28 +6,32 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from ...errors import DataError
+from ..problems import Problems
 from ..sample import Record, Sample
 from .coco import EXPECTED, Tables, category_name, read_tables, samples
 from .records import reading
 
+NAMES = {"neg_category_ids": "neg_categories", "not_exhaustive_category_ids": "not_exhaustive_categories"}
+"""lists of categories in the record of an image, and those of their names"""
 FREQUENCIES = ("f", "c", "r")
 """frequent, common, rare: in over 100, over 10, and fewer images of the training split"""
 
 
-def open_lvis(path: str | Path, images: str | Path | None = None) -> list[Sample]:
+def open_lvis(path: str | Path, images: str | Path | None = None, *, problems: Problems | None = None) -> list[Sample]:
     """The samples of an LVIS JSON, v0.5 or v1, in its order.
 
     Each annotation has its category's `frequency`; the record of the image keeps neg_category_ids and
-    not_exhaustive_category_ids, and has the names of the former as `neg_categories`.
+    not_exhaustive_category_ids, and has their names as `neg_categories` and `not_exhaustive_categories`.
 
     Args:
         path: the JSON.
         images: COCO's folder, with train2017 and val2017 in it, or the one of these that is needed; the folder of
             the JSON where it is None.
+        problems: takes records that are wrong, without which the others are read.
 
     Raises DataError as `open_coco` does, and where a category has no frequency.
     """
-    tables = read_tables(Path(path))
+    tables = read_tables(Path(path), problems=problems)
     for number, category in tables.categories.items():
         if category.get("frequency") not in FREQUENCIES:
             raise DataError(
@@ -55,8 +59,8 @@ def _file(image: Record, path: Path) -> str:
 
 def _add_frequencies(tables: Tables, number: int | str, image: Record) -> None:
     with reading(f"{tables.path}: image {number}", EXPECTED):
-        absent = image.get("neg_category_ids", [])
-        image["neg_categories"] = [category_name(category, tables.categories) for category in absent]
+        for key, names in NAMES.items():
+            image[names] = [category_name(category, tables.categories) for category in image.get(key, [])]
     for annotation in tables.annotations[number]:
         with reading(f"{tables.path}: annotation {annotation['id']}", EXPECTED):
             annotation["frequency"] = tables.categories[annotation["category_id"]]["frequency"]

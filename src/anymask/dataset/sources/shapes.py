@@ -69,12 +69,7 @@ class Objects:
 
     def annotations(self) -> list[Record]:
         """A record for each object, with its mask."""
-        return [{**record, "segmentation": union(self._parts[key])} for key, record in self._records.items()]
-
-
-def union(masks: Sequence[rle.RLE]) -> rle.RLE:
-    """All pixels of any of the masks, which have one size."""
-    return masks[0] if len(masks) == 1 else _as_text(coco.merge(list(masks)))
+        return [{**record, "segmentation": rle.union(self._parts[key])} for key, record in self._records.items()]
 
 
 def _corners(part: Any, height: int, width: int) -> list[float]:

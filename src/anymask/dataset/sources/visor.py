@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ...errors import DataError
+from ..sa1b import json_files
 from ..sample import Record, Sample
 from . import shapes
 from .records import check_image, find_by_name, read_json, reading, sample_names, upright_size
@@ -21,7 +22,7 @@ def open_visor(path: str | Path, images: str | Path | None = None) -> list[Sampl
     when read.
     """
     path = Path(path)
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    files = json_files(path) if path.is_dir() else [path]
     if not files:
         raise DataError(f"{path}: holds no .json; expected VISOR's, one a video")
     frames: list[tuple[Path, str, list[Record]]] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ..sa1b import json_files
 from ..sample import Record, Sample
 from . import shapes
 from .records import check_image, is_image, read_json, reading, sample_names
@@ -21,7 +22,7 @@ def open_woodscape(path: str | Path, images: str | Path | None = None) -> list[S
     an image that is not on disk raises it when read.
     """
     path = Path(path)
-    files = sorted(path.rglob("*.json")) if path.is_dir() else []
+    files = json_files(path, deep=True) if path.is_dir() else []
     if not files:
         raise DataError(f"{path}: holds no .json; expected WoodScape's, one an image")
     folder = Path(images or path)

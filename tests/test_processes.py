@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 
-from anymask.evaluation.processes import processes
+from anymask.processes import processes
 
 KILLED = """
 import os, signal
-from anymask.evaluation.processes import processes
+from anymask.processes import processes
 with processes(1) as pool:
     print(pool.submit(os.getpid).result(), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -30,5 +30,5 @@ def test_they_end_with_a_run_that_is_killed():
 
 def test_they_need_no_model():
     """Each process imports this module first, and torch takes seconds."""
-    code = "import sys, anymask.evaluation.processes; print('torch' in sys.modules)"
+    code = "import sys, anymask.processes; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

@@ -1,0 +1,1 @@
+"""`anymask dataset`: labelled images as a whole."""
