@@ -46,7 +46,7 @@ clean:
 
 .venv/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing anymask and its tools into .venv (some minutes the first time) ..."
-	@$(PIP) -e ".[dev,eval,train,data,huggingface]"
+	@$(PIP) -e ".[dev,eval,train,data,huggingface,text]"
 	@touch .venv/installed $@
 
 $(BIN)/python:

@@ -10,6 +10,10 @@ from typing import Any
 import anymask
 
 PUBLIC_NAMES = {
+    "Describer",
+    "GazeTracker",
+    "predict_boxes",
+    "predict_similar",
     "AnymaskError",
     "EmbeddingCache",
     "Prompt",

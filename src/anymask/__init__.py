@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from .model.weights import load_model as load_model
     from .predict.automask.generator import SamAutomaticMaskGenerator as SamAutomaticMaskGenerator
     from .predict.automask.tiles import everything_in_tiles as everything_in_tiles
+    from .predict.boxes import predict_boxes as predict_boxes
     from .predict.embedding_cache import EmbeddingCache as EmbeddingCache
+    from .predict.gaze import GazeTracker as GazeTracker
     from .predict.predictor import SamPredictor as SamPredictor
     from .predict.refine import Refinement as Refinement
+    from .predict.similar import Describer as Describer
+    from .predict.similar import predict_similar as predict_similar
     from .predict.tiles import TilePredictor as TilePredictor
     from .predict.transform import ResizeLongestSide as ResizeLongestSide
     from .task.image import read_image as read_image
@@ -28,7 +32,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AnymaskError": "errors",
+    "Describer": "predict.similar",
     "EmbeddingCache": "predict.embedding_cache",
+    "GazeTracker": "predict.gaze",
     "Prompt": "task.prompts",
     "Refinement": "predict.refine",
     "ResizeLongestSide": "predict.transform",
@@ -42,6 +48,8 @@ _HOMES = {
     "build_sam_vit_l": "model.registry",
     "everything_in_tiles": "predict.automask.tiles",
     "load_model": "model.weights",
+    "predict_boxes": "predict.boxes",
+    "predict_similar": "predict.similar",
     "read_image": "task.image",
     "sam_model_registry": "model.registry",
 }

@@ -293,8 +293,11 @@ def test_a_set_by_name_and_its_published_figures(score, data, tmp_path):
     assert os.listdir(tmp_path / "out") == ["interactive-grabcut"]
 
 
-def test_a_model_without_text_is_told_so(score):
-    one_line(score("text"), "takes no text prompts; name a model that was trained with text")
+def test_text_asks_for_names_that_are_there_and_for_some_that_are_not(score):
+    plain = score("text", "--no-baselines")
+    assert plain.code == 0 and "text, best-scored mask" in plain.out and "not there" not in plain.out
+    drawn = score("text", "--absent", "zebra,giraffe", "--no-baselines", "--again")
+    assert drawn.code == 0 and "not there, F1" in drawn.out
 
 
 def test_a_missing_model_is_told_of_before_the_first_is_measured(score, tmp_path):

@@ -80,7 +80,7 @@ def test_a_recipe_without_validation_ends_with_its_last_weights(anymask, command
 
 @pytest.mark.parametrize(
     ("step", "told"),
-    [(1, "before anything was saved; the same command begins anew"), (3, "holds step 2, and the same")],
+    [(1, "before the first step was saved; the same command goes on"), (3, "holds step 2, and the same")],
 )
 def test_an_interrupt_says_what_is_saved(anymask, command, monkeypatch, step, told):
     def interrupt(display, at, figures):
@@ -116,7 +116,7 @@ FIGURES = {"loss": 1.25, "iou_first": 0.451, "iou_last": 0.608, "seconds": 2.3, 
 def test_a_live_line_fits_a_terminal(recipe, tmp_path, terminal):
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=80, color_system=None, legacy_windows=False)
-    with TrainingDisplay(recipe, tmp_path, console) as display:
+    with TrainingDisplay(recipe.steps, recipe.validation.metric, tmp_path, console) as display:
         display.report(120, FIGURES)
     told = "loss 1.250  IoU 0.45 → 0.61  2.30 s/step  1 h 20 min left"
     assert told in text.getvalue()
@@ -126,7 +126,7 @@ def test_a_live_line_fits_a_terminal(recipe, tmp_path, terminal):
 def rows(recipe, out, *validations):
     """The printed table, given "1 click" by step."""
     text = io.StringIO()
-    with TrainingDisplay(recipe, out, Console(file=text, width=80)) as display:
+    with TrainingDisplay(recipe.steps, recipe.validation.metric, out, Console(file=text, width=80)) as display:
         for step, figure in validations:
             display.validated(step, {"1 click": figure, "3 clicks": 0.5, "box": 0.7, "objects": 62.0})
     return text.getvalue().splitlines()

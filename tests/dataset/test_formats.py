@@ -144,7 +144,7 @@ def test_a_format_or_an_option_that_is_not_known(folder):
         open_data(path, "cocoa")
     with pytest.raises(DataError, match="min_area: is no option of the format coco, which takes images, nested"):
         open_data(path, min_area=3)
-    with pytest.raises(DataError, match="images: is no option of the format sa1b, which takes none"):
-        open_data(folder, "sa1b", folder)
+    with pytest.raises(DataError, match="key: is no option of the format sa1b, which takes images"):
+        open_data(folder, "sa1b", key="labels")
     with pytest.raises(DataError, match="option key: is needed by the format mat"):
         open_data(folder, "mat")

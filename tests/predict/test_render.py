@@ -47,3 +47,14 @@ def test_many_masks_have_a_colour_each_and_leave_the_image_alone():
     assert shown[2, 70].tolist() == [200, 120, 40]
     np.testing.assert_array_equal(IMAGE, before)
     assert len(set(palette(60))) == 60
+
+
+def test_names_are_written_on_the_masks_that_have_one():
+    image = np.full((80, 120, 3), 90, np.uint8)
+    masks = np.zeros((2, 80, 120), bool)
+    masks[0, 10:70, 5:55], masks[1, 10:70, 65:115] = True, True
+    plain, named = overlay(image, masks), overlay(image, masks, names=["car", None])
+    changed = (plain != named).any(axis=2)
+    assert changed[:, :60].any() and not changed[:, 60:].any()
+    assert (overlay(image, masks[:1] & False, names=["car"]) == overlay(image, masks[:1] & False)).all()
+    assert overlay(image, masks, names=["a name that is much wider than the picture", "дом"]).shape == image.shape

@@ -38,6 +38,13 @@ def everything(
     ] = None,
     cutouts: Annotated[bool, typer.Option(help="Also a cut-out with alpha of each mask, in NAME_cutouts.")] = False,
     again: Annotated[bool, typer.Option(help="Do photos anew that were done with the same settings.")] = False,
+    labels: Annotated[
+        str, typer.Option(metavar="NAMES", help='Name the masks, in English: "car,tree,person". Others stay unnamed.')
+    ] = "",
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Least score of a name: how likely a mask is such a thing.")
+    ] = 0.5,
+    text_model: Annotated[str, typer.Option(help="A text detector's name or its weights file.")] = "nano_text",
     tile: Annotated[
         int | None,
         typer.Option(
@@ -57,16 +64,19 @@ def everything(
     photos = _photos(source, arrays=tile is not None)
     if source.is_dir() and out.resolve() == source.resolve():
         raise typer.BadParameter(f"-o {out}: results would lie among the photos; name another folder")
+    if labels and tile is not None:
+        raise typer.BadParameter("--labels looks at a photo as a whole, --tile at parts of it: give one of both")
     from ..files import make_folder
     from ..predict.automask.presets import preset_generator
     from ..predict.folder import AHEAD, work_through
-    from .everything_jobs import Job, TiledJob
+    from .everything_jobs import Job, Namer, TiledJob
 
+    namer = Namer(labels.split(","), threshold, text_model, device) if labels else None
     sam = load(model, device)
     given = {} if precision is None else {"precision": precision}
     generator = preset_generator(sam, preset, output_mode="coco_rle", runtime=runtime, **given)
     options = (generator, make_folder(out), preset, cutouts, again)
-    job = Job(*options) if tile is None else TiledJob(*options, tile=tile)
+    job = Job(*options, namer=namer) if tile is None else TiledJob(*options, tile=tile)
     if tile is not None:
         from PIL import Image
 
@@ -119,6 +129,9 @@ def _report(summary: dict[str, Any], as_json: bool) -> None:
     else:
         note = " (done before; --again does it anew)" if summary["done_before"] else ""
         count = f"{summary['masks']} mask{'' if summary['masks'] == 1 else 's'}"
+        if "names" in summary:
+            named = ", ".join(f"{number} {name}" for name, number in summary["names"].items())
+            count += f" ({named or 'none named'})"
         Console(highlight=False, markup=False).print(
             f"{summary['image']}: {count}, {summary['files']['overlay']}{note}", soft_wrap=True
         )

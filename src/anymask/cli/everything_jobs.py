@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..files import remove, write_json
+from ..model.checkpoint import weights_hash
 from ..predict.automask.generator import SamAutomaticMaskGenerator
 from ..predict.automask.tiles import everything_in_tiles
+from ..predict.labels import check_names, label_masks
 from ..predict.render import cutout, overlay
+from ..predict.text import TextFinder
 from ..task import rle
 from ..task.image import read_image
 from ..task.large_image import LargeImage, large_shape, open_large, read_part
@@ -25,6 +29,9 @@ PREVIEW = 2000
 """longest side, in pixels, of the picture of a photo that is done in tiles"""
 BLOCK = 256
 """rows of a photo that are read at once for its fingerprint"""
+
+AT_ONCE = 64
+"""masks that are named together"""
 
 Named = tuple[Path, str]
 """a photo, and the stem of its results"""
@@ -46,6 +53,35 @@ class Found(NamedTuple):
     records: list[dict[str, Any]]
 
 
+class Namer:
+    """Names masks, or leaves them unnamed.
+
+    Args:
+        names: what there may be.
+        threshold: least probability of a name.
+        model: the text detector, its name or its weights file.
+        device: where it runs.
+    """
+
+    def __init__(self, names: Sequence[str], threshold: float, model: str, device: str) -> None:
+        self.names, self.threshold = check_names(names), threshold
+        self.finder = TextFinder(model, device)
+        self.finder.phrases(self.names)  # which tells before the work if it cannot be done
+        self.settings = {"labels": self.names, "threshold": threshold, "detector": weights_hash(self.finder.detector)}
+
+    def __call__(self, pixels: NDArray[np.uint8], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The records of all masks of an image, with `category` where one has a name, and how likely it is."""
+        self.finder.set_pixels(pixels)
+        named = []
+        for start in range(0, len(records), AT_ONCE):
+            some = records[start : start + AT_ONCE]
+            masks = rle.decode_all([record["segmentation"] for record in some], (pixels.shape[0], pixels.shape[1]))
+            for record, found in zip(some, label_masks(self.finder, masks, self.names, self.threshold), strict=True):
+                told = {"category": found.name, "category_score": round(found.score, 4)} if found.name else {}
+                named.append({**record, **told})
+        return named
+
+
 @dataclass
 class Job:
     """A run over photos, in three steps that may run side by side: a photo and the stem of its results go in."""
@@ -56,6 +92,7 @@ class Job:
     cutouts: bool
     again: bool
     update: Callable[[int, int], None] | None = None
+    namer: Namer | None = None
 
     def read(self, item: Named) -> Photo:
         """The photo, and what an earlier run with the same settings found in it."""
@@ -70,6 +107,7 @@ class Job:
             "precision": self.generator.predictor.runtime.precision,
             "options": self._options(),
             "image": _fingerprint(pixels),
+            **({"names": self.namer.settings} if self.namer else {}),
         }
         files = self._files(stem)
         earlier = None if self.again else _done(Path(files["record"]), settings)
@@ -87,6 +125,8 @@ class Job:
         path, stem = item
         photo = found.photo
         summary = {"image": str(path), "masks": len(found.records), "done_before": False, "files": photo.files}
+        if self.namer:
+            summary["names"] = dict(Counter(r["category"] for r in found.records if "category" in r).most_common())
         if photo.earlier:
             return {**summary, "done_before": True}
         cutouts = self.folder / f"{stem}_cutouts"
@@ -109,7 +149,8 @@ class Job:
         return common_files(self.folder, stem)
 
     def _find(self, item: Named, photo: Photo) -> list[dict[str, Any]]:
-        return self.generator.generate(photo.pixels, self.update)
+        records = self.generator.generate(photo.pixels, self.update)
+        return self.namer(np.asarray(photo.pixels), records) if self.namer else records
 
     def _write(self, item: Named, found: Found, record: dict[str, Any]) -> None:
         masks = rle.Decoded([each["segmentation"] for each in found.records])

@@ -8,21 +8,25 @@ import typer
 
 from .. import __version__
 from ..errors import AnymaskError
-from . import everything, models, score, segment, train
+from . import boxes, everything, find, gaze, models, score, segment, train, train_text
 from .dataset.app import app as dataset_app
 
 INTERRUPTED = 130
 
 app = typer.Typer(
     name="anymask",
-    help="Segment anything: click, box or mask to a cut-out; everything in a photo; training and evaluation.",
+    help="Segment anything: click, box, mask or words to a cut-out; everything in a photo; training and evaluation.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("segment")(segment.segment)
 app.command("everything")(everything.everything)
+app.command("find")(find.find)
+app.command("boxes")(boxes.boxes)
+app.command("gaze")(gaze.gaze)
 app.command("train")(train.train)
+app.command("train-text")(train_text.train_text)
 app.add_typer(score.app, name="eval")
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(models.app, name="models")

@@ -61,7 +61,11 @@ def list_models(
 def show(name: Name, as_json: AsJson = False) -> None:
     """Show all that is known of a model: configuration, weights and, for our own files, the card."""
     from ..model.registry import entry
+    from ..model.text.weights import PACKAGED
 
+    if name == PACKAGED:
+        _show_detector(as_json)
+        return
     known = entry(name)
     summary = _summary(known)
     record = {
@@ -80,7 +84,25 @@ def show(name: Name, as_json: AsJson = False) -> None:
         key: record[key] for key in ("file", "url", "sha256", "licence") if record[key]
     }
     config = {"parameters": f"{summary['parameters']:,}", **{k: v for k, v in record["config"].items() if k != "name"}}
-    for title, part in (("weights", weights), ("configuration", config), ("card", record["card"])):
+    _print_parts({"weights": weights, "configuration": config, "card": record["card"]})
+
+
+def _show_detector(as_json: bool) -> None:
+    """Show what is known of the packaged text detector."""
+    from ..model.text.weights import detector_path, load_detector
+
+    path, config = str(detector_path()), load_detector().config.to_dict()
+    card = _card(path)
+    if as_json:
+        typer.echo(json.dumps({"file": path, "config": config, "card": card}, indent=2, ensure_ascii=False))
+        return
+    Console().print(Text(config["name"], style="bold") + Text("  what --text finds things with", style="not bold"))
+    _print_parts({"weights": {"file": path}, "configuration": config, "card": card})
+
+
+def _print_parts(parts: dict[str, dict[str, Any]]) -> None:
+    console = Console()
+    for title, part in parts.items():
         if part:
             console.print()
             console.print(Text(title, style="bold"))
@@ -93,8 +115,16 @@ def download(
     folder: Annotated[Path | None, typer.Option(help="Where to put the file; by default the cache folder.")] = None,
 ) -> None:
     """Download the weights of a model, or go on where the last download was cut off; prints the file."""
+    from ..model.text.clip import REPOSITORIES, download_clip
     from ..model.weights import download as fetch
 
+    if name in REPOSITORIES:
+        if folder is not None:
+            raise typer.BadParameter(
+                f"--folder is for one file; {name} is a folder of its own (ANYMASK_HOME says where)"
+            )
+        typer.echo(download_clip(name))
+        return
     with download_bar(name) as progress:
         path = fetch(name, folder, progress)
     typer.echo(path)

@@ -40,7 +40,8 @@ def write_common(
 ) -> dict[str, str]:
     """Write the overlay, the label map and, last, the record, which says that the image is done."""
     files = common_files(out, stem)
-    write_image(Path(files["overlay"]), overlay(image, masks, prompt))
+    names = [annotation.get("category") for annotation in record["annotations"]]
+    write_image(Path(files["overlay"]), overlay(image, masks, prompt, names))
     write_image(Path(files["labels"]), label_map(masks, (image.shape[0], image.shape[1])))
     write_json(files["record"], record)
     return files

@@ -155,11 +155,31 @@ def proposals(
 @_verb
 def text(
     threshold: Annotated[float, typer.Option(help="Least score of a mask that counts as an answer.")] = 0.5,
+    absent: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Also ask for names that are not in an image, drawn from these: coco, garments, street, or a,b,c.",
+        ),
+    ] = "",
 ) -> Made:
-    """Text: the name of each category in an image, against all that is labelled so (§7.5)."""
+    """Text: the name of each category in an image, alone and with a click, and of some that are not there (§7.5)."""
     from ..evaluation.text import Text
+    from ..model.text.vocabulary import GROUPS, vocabulary
 
-    return Text(threshold)
+    names = [name.strip() for name in absent.split(",") if name.strip()]
+    known = vocabulary(group=absent) if absent in GROUPS else names
+    return Text(threshold, tuple(known))
+
+
+@_verb
+def similar(
+    nearest: Annotated[int, typer.Option(min=1, help="Masks most like each that are looked at.")] = 5,
+) -> Made:
+    """Examples as prompts: how many of the masks most like one are of its category."""
+    from ..evaluation.similar import Similar
+
+    return Similar(nearest)
 
 
 @_verb

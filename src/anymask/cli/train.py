@@ -53,11 +53,11 @@ def run_recipe(recipe: Recipe, data: Path, out: Path, device: str) -> Path:
     from ..training.loop import train as run
 
     try:
-        with TrainingDisplay(recipe, out, _console()) as display:
+        with TrainingDisplay(recipe.steps, recipe.validation.metric, out, console()) as display:
             validate = _validate(recipe, out, display)
-            return run(recipe, data, out, _checked(device), display.report, validate, display.announce)
+            return run(recipe, data, out, checked(device), display.report, validate, display.announce)
     except KeyboardInterrupt:
-        _console().print(_stopped(out), soft_wrap=True)
+        console().print(stopped(out), soft_wrap=True)
         raise typer.Exit(130) from None
 
 
@@ -81,8 +81,8 @@ def _validate(recipe: Recipe, out: Path, display: TrainingDisplay) -> Validate |
 def _print_plan(recipe: Recipe, data: Path, device: str) -> None:
     from ..training.plan import make_plan
 
-    for line in make_plan(recipe, data, _checked(device)).lines():
-        _console().print(line, soft_wrap=True)
+    for line in make_plan(recipe, data, checked(device)).lines():
+        console().print(line, soft_wrap=True)
 
 
 def _print_end(recipe: Recipe, weights: Path, out: Path) -> None:
@@ -90,10 +90,10 @@ def _print_end(recipe: Recipe, weights: Path, out: Path) -> None:
     if recipe.validation.every:
         lines = [gain(out, recipe.validation.metric) or "", *lines, f"examples: {out / 'examples' / 'index.html'}"]
     for line in filter(None, [*lines, f"use them: anymask segment PHOTO --point X,Y --model {weights}"]):
-        _console().print(line, soft_wrap=True)
+        console().print(line, soft_wrap=True)
 
 
-def _stopped(out: Path) -> str:
+def stopped(out: Path) -> str:
     """What an interrupted run leaves, and how it goes on."""
     import torch
 
@@ -101,18 +101,18 @@ def _stopped(out: Path) -> str:
 
     path = path_in(out)
     if not path.exists():
-        return "stopped before anything was saved; the same command begins anew"
+        return "stopped before the first step was saved; the same command goes on with what is prepared"
     step = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"]
     return f"stopped; {path} holds step {step:,}, and the same command goes on from there"
 
 
-def _checked(device: str) -> str:
+def checked(device: str) -> str:
     """The device to train on."""
     import torch
 
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
-def _console() -> Console:
+def console() -> Console:
     """Where a run speaks; of several processes that were launched together only the main one does."""
     return Console(highlight=False, markup=False, quiet=os.environ.get("RANK", "0") != "0")

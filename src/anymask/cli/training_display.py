@@ -6,26 +6,23 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-
-if TYPE_CHECKING:
-    from ..training.config import Recipe
 
 
 class TrainingDisplay:
     """Shows a run while it is open. Where there is no terminal, each report is a line of its own.
 
     Args:
-        recipe: what is run.
+        steps: of the whole run.
+        metric: which figure of a validation tells the best weights.
         out: the run's folder.
         console: where to.
     """
 
-    def __init__(self, recipe: Recipe, out: Path, console: Console) -> None:
-        self._recipe, self._out, self._console = recipe, out, console
+    def __init__(self, steps: int, metric: str, out: Path, console: Console) -> None:
+        self._steps, self._metric, self._out, self._console = steps, metric, out, console
         self._live = console.is_terminal
         self._progress = Progress(
             TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
@@ -34,7 +31,7 @@ class TrainingDisplay:
             console=console,
             disable=not self._live,
         )
-        self._task = self._progress.add_task("", total=recipe.steps, told="starting")
+        self._task = self._progress.add_task("", total=steps, told="starting")
         self._best: float | None = None
 
     def __enter__(self) -> TrainingDisplay:
@@ -57,7 +54,7 @@ class TrainingDisplay:
         if self._live:
             self._progress.update(self._task, completed=step, told=told)
         else:
-            self.say(f"step {step}/{self._recipe.steps}  {told}")
+            self.say(f"step {step}/{self._steps}  {told}")
 
     def announce(self, what: str, done: int, total: int) -> None:
         """Show what goes on before the steps; each tenth of it where there is no terminal."""
@@ -73,16 +70,15 @@ class TrainingDisplay:
 
     def validated(self, step: int, figures: Mapping[str, float]) -> None:
         """Print the figures of a validation as a row of the table, and whether they are the best so far."""
-        metric = self._recipe.validation.metric
         if self._best is None:
-            self._best = max((row[metric] for row in _rows(self._out)), default=float("-inf"))
+            self._best = max((row[self._metric] for row in _rows(self._out)), default=float("-inf"))
             self.say("".join(["   step", *(f"{name:>10}" for name in figures)]))
         remark = ""
         if step == 0:
             remark = "before"
-        elif figures[metric] > self._best:
-            remark = f"best {metric}"
-        self._best = max(self._best, figures[metric])
+        elif figures[self._metric] > self._best:
+            remark = f"best {self._metric}"
+        self._best = max(self._best, figures[self._metric])
         cells = [f"{value:>10.0f}" if name == "objects" else f"{value:>10.3f}" for name, value in figures.items()]
         self.say(f"{step:>7,}{''.join(cells)}  {remark}".rstrip())
 

@@ -27,7 +27,7 @@ SIDE = 480
 """longest side of a picture, in pixels"""
 QUALITY = 80
 """of its JPEG"""
-SCORES = {"predicted_iou": "predicted IoU", "stability_score": "stability"}
+SCORES = {"likeness": "likeness", "predicted_iou": "predicted IoU", "stability_score": "stability"}
 
 
 def write_sheet(

@@ -16,15 +16,21 @@ BESIDE = (SOURCE, PRIVACY)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
-def open_folder(folder: str | Path) -> list[Sample]:
-    """The samples of an SA-1B folder, by name. Raises DataError where there are none."""
+def open_folder(folder: str | Path, images: str | Path | None = None) -> list[Sample]:
+    """The samples of an SA-1B folder, by name; the images lie in it, or in another one.
+
+    Raises DataError where there are none.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected images with an SA-1B JSON record each")
     paths = json_files(folder)
     if not paths:
         raise DataError(f"{folder}: holds no .json records; expected an SA-1B folder")
-    return [Sample(path, path.stem, partial(_read, path)) for path in paths]
+    beside = Path(images) if images is not None else None
+    if beside is not None and not beside.is_dir():
+        raise DataError(f"{beside}: no such folder; expected the images of {folder}")
+    return [Sample(path, path.stem, partial(_read, path), folder=beside) for path in paths]
 
 
 def json_files(folder: Path, deep: bool = False) -> list[Path]:

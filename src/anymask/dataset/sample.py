@@ -52,7 +52,8 @@ class Sample:
         where: the file that an error names: the image's own record, or that of the whole set.
         name: unique in its set.
         read: gives the record.
-        given_path: where the image lies; None where the record names it, beside itself.
+        given_path: where the image lies; None where the record names it.
+        folder: where the image lies that the record names; None for beside the record.
         read_bytes: gives the image file's content where it lies inside another file; `given_path` then is its name.
     """
 
@@ -61,6 +62,7 @@ class Sample:
     read: Callable[[], Record] = field(repr=False, compare=False)
     given_path: Path | None = None
     read_bytes: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
+    folder: Path | None = None
 
     @cached_property
     def record(self) -> Record:
@@ -98,7 +100,7 @@ class Sample:
         name = self.record["image"]["file_name"]
         if Path(name).name != name:
             raise DataError(f"{self.where}: file_name {name!r} is not the name of a file in the same folder")
-        return self.where.with_name(name)
+        return self.where.with_name(name) if self.folder is None else self.folder / name
 
     @property
     def size(self) -> list[int]:

@@ -6,13 +6,13 @@ import hashlib
 import json
 import pickle
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
 from ..files import replacing
@@ -48,7 +48,7 @@ def open_model(path: str | Path) -> Sam:
     state, metadata = read_weights(path)
     if CONFIG_KEY in metadata:
         try:
-            config = SamConfig.from_dict(_record(metadata, CONFIG_KEY, path))
+            config = SamConfig.from_dict(read_record(metadata, CONFIG_KEY, path))
         except (ConfigError, ArithmeticError) as error:
             raise CheckpointError(f"{path}: {error}") from error
     else:
@@ -69,12 +69,17 @@ def save_model(sam: Sam, path: str | Path, card: dict[str, Any] | None = None, h
 
     Raises OutputError where the file cannot be written.
     """
+    save_weights(sam, {CONFIG_KEY: sam.config.to_dict(), CARD_KEY: card or {}}, path, half)
+
+
+def save_weights(module: nn.Module, about: dict[str, Any], path: str | Path, half: bool = False) -> None:
+    """Write a module's weights as safetensors with JSON records in the metadata, by key. Raises OutputError."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     kind = torch.float16 if half else torch.float32
-    state = {name: value.detach().cpu().to(kind).contiguous() for name, value in sam.state_dict().items()}
-    metadata = {CONFIG_KEY: json.dumps(sam.config.to_dict()), CARD_KEY: json.dumps(card or {}), "format": "pt"}
+    state = {name: value.detach().cpu().to(kind).contiguous() for name, value in module.state_dict().items()}
+    metadata = {**{key: json.dumps(record) for key, record in about.items()}, "format": "pt"}
     with replacing(path) as temporary:
         try:
             save_file(state, temporary, metadata)
@@ -91,14 +96,14 @@ def read_card(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     _, metadata = _read_safetensors(path, tensors=False)
-    card = _record(metadata, CARD_KEY, path) if CARD_KEY in metadata else {}
+    card = read_record(metadata, CARD_KEY, path) if CARD_KEY in metadata else {}
     beside = path.with_suffix(".toml")
     return {**card, **read_toml(beside)} if beside.is_file() else card
 
 
-def weights_hash(sam: Sam) -> str:
+def weights_hash(module: nn.Module) -> str:
     """Sixteen hexadecimal digits of a SHA-256 over all weights, the same whatever file they come from."""
-    state = sorted(sam.state_dict().items())
+    state = sorted(module.state_dict().items())
     with ThreadPoolExecutor() as pool:  # hashing lets go of the GIL: a ViT-H takes a fraction of a second
         digests = pool.map(_hash_tensor, (value for _, value in state))
         lines = [f"{name} {digest}\n" for (name, _), digest in zip(state, digests, strict=True)]
@@ -150,8 +155,8 @@ def _read_safetensors(path: Path, tensors: bool = True) -> tuple[State, dict[str
         raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error}); fetch or save it again") from None
 
 
-def _record(metadata: dict[str, str], key: str, path: Path) -> dict[str, Any]:
-    """A JSON object of a file's metadata."""
+def read_record(metadata: dict[str, str], key: str, path: Path) -> dict[str, Any]:
+    """A JSON object of a file's metadata. Raises CheckpointError where it is none."""
     try:
         record = json.loads(metadata[key])
     except ValueError:
@@ -181,8 +186,13 @@ def _read_pth(path: Path) -> State:
 
 
 def _fill(sam: Sam, state: State, path: Path) -> None:
-    """Load strictly; the error lists what is missing, unexpected or of another shape."""
-    expected = sam.state_dict()
+    fill(sam, state, path, sam.config.name, lambda: _remedy(sam.config, state, path))
+    sam.weights_hash = weights_hash(sam)
+
+
+def fill(module: nn.Module, state: State, path: Path, name: str, remedy: Callable[[], str]) -> None:
+    """Load strictly. Raises CheckpointError, with what is missing, unexpected or of another shape, and a remedy."""
+    expected = module.state_dict()
     difference = {
         "missing": [key for key in expected if key not in state],
         "unexpected": [key for key in state if key not in expected],
@@ -194,15 +204,14 @@ def _fill(sam: Sam, state: State, path: Path) -> None:
     }
     if any(difference.values()):
         counts = ", ".join(f"{len(items)} {title}" for title, items in difference.items())
-        lines = [f"{path}: does not fit {sam.config.name} (weights: {counts}); {_remedy(sam.config, state, path)}"]
+        lines = [f"{path}: does not fit {name} (weights: {counts}); {remedy()}"]
         for title, items in difference.items():
             groups = _grouped(items)
             lines += [f"  {title}: {group}" for group in groups[:LINES_SHOWN]]
             if len(groups) > LINES_SHOWN:
                 lines.append(f"  {title}: and {len(groups) - LINES_SHOWN} more like these")
         raise CheckpointError("\n".join(lines))
-    sam.load_state_dict(state)
-    sam.weights_hash = weights_hash(sam)
+    module.load_state_dict(state)
 
 
 def _shape(value: Tensor) -> str:

@@ -97,6 +97,8 @@ class SamConfig:
     """also draw clicks, box and mask as maps into the dense prompt embedding"""
     mix_prompts: int = 0
     """channels of the convolutions that mix image and dense prompt before the decoder's attention; 0 for none"""
+    text_width: int = 0
+    """width of CLIP's vectors, which are prompts then; 0 for a model that takes no text"""
     pad_black: bool = False
     """pad images with black before they are normalised, rather than with the mean colour after"""
     pixel_mean: tuple[float, float, float] = field(default=(123.675, 116.28, 103.53))
@@ -123,7 +125,7 @@ class SamConfig:
     def from_dict(cls, record: dict[str, Any]) -> SamConfig:
         """Read a record of `to_dict`. Raises ConfigError for unknown or missing keys."""
         try:
-            record = _tuples(record)
+            record = as_tuples(record)
             encoder = dict(record.pop("encoder"))
             kind = {"vit": ViTConfig, "light": LightConfig}[encoder.pop("kind")]
             return cls(encoder=kind(**encoder), **record)
@@ -131,12 +133,12 @@ class SamConfig:
             raise ConfigError(f"this is no model config that anymask knows: {error}") from error
 
 
-def _tuples(record: dict[str, Any]) -> dict[str, Any]:
-    """Undo what JSON does to tuples."""
+def as_tuples(record: dict[str, Any]) -> dict[str, Any]:
+    """A record from JSON, with its lists as tuples."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, list):
             return tuple(convert(item) for item in value)
-        return _tuples(value) if isinstance(value, dict) else value
+        return as_tuples(value) if isinstance(value, dict) else value
 
     return {key: convert(value) for key, value in record.items()}

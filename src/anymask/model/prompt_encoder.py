@@ -16,7 +16,15 @@ from .layers import LayerNorm2d
 class PromptEncoder(nn.Module):
     """Embeds prompts as sparse tokens, (B·N)×T×C, and a dense map to add to the image, (B·N)×C×h×w."""
 
-    def __init__(self, dim: int, grid: int, size: int, mask_channels: int = 16, draw_prompts: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        grid: int,
+        size: int,
+        mask_channels: int = 16,
+        draw_prompts: bool = False,
+        text_width: int = 0,
+    ) -> None:
         super().__init__()
         self.embed_dim = dim
         self.image_embedding_size = (grid, grid)
@@ -35,6 +43,7 @@ class PromptEncoder(nn.Module):
         )
         self.no_mask_embed = nn.Embedding(1, dim)
         self.drawn = DrawnPrompts(dim) if draw_prompts else None
+        self.text_projection = nn.Linear(text_width, dim) if text_width else None
 
     @property
     def mask_input_size(self) -> tuple[int, int]:
@@ -62,9 +71,13 @@ class PromptEncoder(nn.Module):
         sparse = self._embed_points(prompts.coords.flatten(0, 1), prompts.labels.flatten(0, 1), self._frame_size(grid))
         present = None if prompts.present is None else prompts.present.flatten(0, 1)
         if prompts.text is not None:
-            sparse = torch.cat([sparse, prompts.text.flatten(0, 1)], dim=1)
-            if present is not None:
-                present = torch.cat([present, present.new_ones(present.shape[0], prompts.text.shape[2])], dim=1)
+            text = prompts.text.flatten(0, 1)
+            told = None if prompts.has_text is None else prompts.has_text.flatten()
+            if present is not None or told is not None:
+                points = sparse.new_ones(sparse.shape[:2], dtype=torch.bool) if present is None else present
+                words = points.new_ones(text.shape[:2])
+                present = torch.cat([points, words if told is None else words & told[:, None]], dim=1)
+            sparse = torch.cat([sparse, text if self.text_projection is None else self.text_projection(text)], dim=1)
         return sparse, present
 
     def embed_dense(self, prompts: PromptBatch, grid: tuple[int, int]) -> Tensor:

@@ -54,7 +54,7 @@ class Sam(nn.Module):
         encoder = ViTEncoder if isinstance(config.encoder, ViTConfig) else LightEncoder
         self.image_encoder: Any = encoder(config.encoder, config.dim)  # type: ignore[arg-type]
         self.prompt_encoder = PromptEncoder(
-            config.dim, config.grid, config.encoder.size, config.mask_channels, config.draw_prompts
+            config.dim, config.grid, config.encoder.size, config.mask_channels, config.draw_prompts, config.text_width
         )
         self.mask_decoder = MaskDecoder(
             config.dim, config.heads, config.mlp, config.depth, config.iou_hidden, mix=config.mix_prompts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -11,8 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import ConfigError, ImageError, NoImageError, PromptError
+from ..errors import ConfigError, ImageError, ModelError, NoImageError, PromptError
 from ..model.sam import ImageEmbedding, Sam
+from ..model.text.clip import ClipTowers
+from ..model.text.detector import TextDetector
+from ..model.text.weights import PACKAGED
 from ..runtime.choose import open_runtime
 from ..runtime.interface import Runtime
 from ..runtime.names import Precision, Refine, RuntimeName
@@ -21,6 +25,7 @@ from ..task.image import read_image
 from ..task.prompts import Prompt, PromptBatch
 from .embedding_cache import EmbeddingCache
 from .second_look import agreement
+from .text import MOST, THRESHOLD, Instances, TextFinder, answer_text, segment_text
 from .transform import ResizeLongestSide
 from .zoom import Zoom
 
@@ -47,6 +52,9 @@ class SamPredictor:
             edges; it takes an encoding for each, where the crop is finer than the image.
         second_look: in `predict` and `predict_many`, multiply the scores of each prompt by how far the model, shown its
             best-scored mask, gives it again: they tell good answers from bad ones more surely, for one more decode.
+        text_model: what finds the things that a text names: a detector, its name or its weights file. It is loaded, and
+            looks at an image, when the first text comes. For a model that was trained with CLIP's vectors as prompts,
+            the folder of that CLIP.
 
     Raises ConfigError for a runtime, precision or refinement that is not known.
     """
@@ -59,6 +67,7 @@ class SamPredictor:
         cache: EmbeddingCache | None = None,
         refine: Refine = "none",
         second_look: bool = False,
+        text_model: TextDetector | str | Path = PACKAGED,
     ) -> None:
         if refine not in get_args(Refine):
             raise ConfigError(f"refine {refine!r} is not known; expected one of {', '.join(get_args(Refine))}")
@@ -69,6 +78,10 @@ class SamPredictor:
         self.second_look = second_look
         self.transform = ResizeLongestSide(sam_model.config.encoder.size)
         self._embedding: ImageEmbedding | None = None
+        self._pixels: NDArray[np.uint8] | None = None
+        self._text_model = text_model
+        self._finder: TextFinder | None = None
+        self._tower: ClipTowers | None = None
         self._zoom: Zoom | None = None
 
     # the image
@@ -84,6 +97,7 @@ class SamPredictor:
         """Embed an H×W×3 uint8 RGB image of any shape, as `read_image` gives it."""
         self.reset_image()
         self._embedding = self.cache.embed(pixels, self.runtime) if self.cache else self.runtime.embed(pixels)
+        self._pixels = pixels
         self._zoom = Zoom(self.runtime, pixels) if self.refine == "zoom" else None
 
     @torch.no_grad()
@@ -103,7 +117,9 @@ class SamPredictor:
 
     def reset_image(self) -> None:
         """Forget the image."""
-        self._embedding = self._zoom = None
+        self._embedding = self._zoom = self._pixels = None
+        if self._finder is not None:
+            self._finder.reset()
 
     def set_embedding(self, embedding: ImageEmbedding) -> None:
         """Go on with an image that was embedded before: `embedding`, as this property gave it then."""
@@ -187,6 +203,77 @@ class SamPredictor:
         masks = self._at_full_size(low_res, return_logits)[0]
         return masks.cpu().numpy(), iou[0].cpu().numpy(), low_res[0].cpu().numpy()
 
+    @property
+    def finder(self) -> TextFinder:
+        """What finds things by text, when it has looked at the image.
+
+        Raises NoImageError without an image, or with no more than its embedding, and CheckpointError where the text
+        model's file is missing.
+        """
+        if self._finder is None:
+            self._finder = TextFinder(self._text_model, str(self.device))
+        if not self._finder.has_seen:
+            if self._pixels is None:
+                raise NoImageError("text needs the image itself: call set_image(image) before asking for what it names")
+            self._finder.set_pixels(self._pixels)
+        return self._finder
+
+    def predict_text(
+        self,
+        text: str,
+        point_coords: Any = None,
+        point_labels: Any = None,
+        box: Any = None,
+        threshold: float = THRESHOLD,
+        most: int = MOST,
+    ) -> Instances:
+        """Masks of all that a text names; of what points and box point at alone, where they are given.
+
+        Args:
+            text: a name or a short phrase in English, such as "dog" or "a dog lying on the grass".
+            point_coords: P×2 points: of several things those that lie there, and what their masks hold or leave out.
+            point_labels: P labels, 1 for the object and 0 for background.
+            box: x0, y0, x1, y1: where to look.
+            threshold: least probability that a thing is what the text names; with 0 there always is an answer.
+            most: things at most.
+
+        Returns:
+            The things, best first; none where the image holds nothing of the kind. A model that takes CLIP's vectors as
+            prompts gives one mask, which it thinks best, whatever the threshold.
+
+        Raises PromptError for what is no text or no prompt, ModelError where what reads text is not installed.
+        """
+        clicks = self._clicks(point_coords, point_labels, box)
+        if self.model.config.text_width:
+            return answer_text(self, self.text_tower.texts([text])[0].cpu().numpy(), clicks)
+        return segment_text(self, text, clicks, threshold, most)
+
+    @property
+    def text_tower(self) -> ClipTowers:
+        """The CLIP whose vectors the model takes. Raises ModelError where it is none that fits."""
+        if self._tower is None:
+            if not isinstance(self._text_model, (str, Path)) or self._text_model == PACKAGED:
+                raise ModelError(
+                    f"{self.model.config.name} takes CLIP's vectors for text: give text_model, the folder of that CLIP"
+                )
+            self._tower = ClipTowers(self._text_model, self.device)
+            if self._tower.width != self.model.config.text_width:
+                raise ModelError(
+                    f"{self._text_model}: CLIP of width {self._tower.width}; {self.model.config.name} was trained with "
+                    f"one of {self.model.config.text_width}"
+                )
+        return self._tower
+
+    def _clicks(self, points: Any, labels: Any, box: Any) -> Prompt | None:
+        """What points and box point at, if they are there."""
+        if points is None and box is None:
+            return None
+        if points is not None and labels is None:
+            raise PromptError("point_labels: expected one label for each point, got none")
+        clicks = Prompt(points, labels, box)
+        clicks.check_inside(self.frame)
+        return clicks
+
     def predict_many(
         self, prompts: Sequence[Prompt], multimask_output: bool | None = None, batch: int | None = None
     ) -> list[Prediction]:
@@ -227,6 +314,11 @@ class SamPredictor:
     def _decode(self, prompts: Sequence[Prompt], multimask: bool) -> tuple[Tensor, Tensor]:
         """Low-resolution logits N×M×h×w and predicted IoU N×M of N objects."""
         batch = PromptBatch.pad(prompts, self.frame, self.model.config.mask_size, self.device)
+        if batch.text is not None and batch.text.shape[-1] != self.model.config.text_width:
+            raise PromptError(
+                f"text: a vector of {batch.text.shape[-1]} numbers; {self.model.config.name} takes "
+                f"{self.model.config.text_width or 'none'}"
+            )
         logits, iou = self.runtime.decode(self.embedding, batch, multimask)
         if self.second_look:
             iou = iou * agreement(self.runtime, self.embedding, batch, logits, iou)

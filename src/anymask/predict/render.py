@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..task.clicks import centre_click
 from ..task.prompts import Label, Prompt
 
 Image = NDArray[np.uint8]
@@ -35,16 +36,32 @@ def label_map(masks: Sequence[Mask], shape: tuple[int, int]) -> NDArray[np.uint1
     return labels
 
 
-def overlay(image: Image, masks: Sequence[Mask], prompt: Prompt | None = None) -> Image:
+def overlay(
+    image: Image, masks: Sequence[Mask], prompt: Prompt | None = None, names: Sequence[str | None] = ()
+) -> Image:
     """The image with masks tinted and outlined: H×W×3.
 
-    One mask stands out against a dimmed background; many get a colour each. The prompt is drawn where it is given.
+    One mask stands out against a dimmed background; many get a colour each. The prompt is drawn where it is given, and
+    the name of each mask that has one.
     """
     scale = max(1.0, max(image.shape[:2]) / 800)
     canvas = _spotlight(image, masks[0], scale) if len(masks) == 1 else _mosaic(image, masks, scale)
     if prompt is not None:
         _draw_prompt(canvas, prompt, scale)
+    for mask, name in zip(masks, names, strict=False):
+        if name and (middle := centre_click(mask)):
+            _write(canvas, name, middle, scale)
     return canvas
+
+
+def _write(canvas: Image, name: str, middle: tuple[float, float], scale: float) -> None:
+    """A name around a point, dark on a light ground; letters that the font lacks are question marks."""
+    font, size, line = cv2.FONT_HERSHEY_SIMPLEX, 0.5 * scale, max(1, round(scale))
+    (width, height), base = cv2.getTextSize(name, font, size, line)
+    x = int(np.clip(middle[0] - width / 2, 2, max(2, canvas.shape[1] - width - 2)))
+    y = int(np.clip(middle[1] + height / 2, height + 2, max(height + 2, canvas.shape[0] - base - 2)))
+    cv2.rectangle(canvas, (x - 3, y - height - 3), (x + width + 3, y + base + 1), WHITE, -1)
+    cv2.putText(canvas, name, (x, y), font, size, (20, 20, 20), line, cv2.LINE_AA)
 
 
 def palette(count: int) -> list[tuple[int, int, int]]:

@@ -21,9 +21,9 @@ LIBRARIES = {"openvino": ("openvino",), "onnx": ("onnx", "onnxruntime", "onnxscr
 def open_runtime(sam: Sam, name: RuntimeName | Runtime = "auto", precision: Precision = "exact") -> Runtime:
     """Make a model ready to answer.
 
-    "auto" takes OpenVINO for a ViT whose hash is known, on the CPU, where it is installed: it converts the model once
-    and keeps it on disk. Else it takes torch, which follows the weights as they are trained. The logger "anymask" tells
-    which, at level INFO.
+    "auto" takes OpenVINO for a ViT whose hash is known and that takes no text, on the CPU, where it is installed: it
+    converts the model once and keeps it on disk. Else it takes torch, which follows the weights as they are trained.
+    The logger "anymask" tells which, at level INFO.
 
     Raises ConfigError for a name that is not known or not installed.
     """
@@ -43,7 +43,7 @@ def _fastest(sam: Sam, precision: Precision) -> RuntimeName:
     if precision == "int8":
         return "openvino" if find_spec("openvino") or not find_spec("onnxruntime") else "onnx"
     vit = isinstance(sam.config.encoder, ViTConfig)  # a light model is as fast on torch
-    if vit and sam.device.type == "cpu" and sam.weights_hash and find_spec("openvino"):
+    if vit and not sam.config.text_width and sam.device.type == "cpu" and sam.weights_hash and find_spec("openvino"):
         return "openvino"
     return "torch"
 

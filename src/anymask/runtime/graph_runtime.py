@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ModelError
 from ..model.config import ViTConfig
 from ..model.sam import ImageEmbedding, Sam
 from ..task.prompts import Label, PromptBatch
@@ -86,6 +86,8 @@ class GraphRuntime(Runtime):
     @torch.no_grad()
     def answer(self, embedding: ImageEmbedding, prompts: PromptBatch) -> Answers:
         count, tokens = prompts.labels.shape[1:]
+        if prompts.text is not None:
+            raise ModelError(f"{self.name} runs no text prompts of CLIP; ask for runtime torch")
         if count > COUNTS[-1]:
             raise ValueError(f"at most {COUNTS[-1]} prompts at once, got {count}")
         n, t = _next(count, COUNTS), _next(tokens, TOKENS)

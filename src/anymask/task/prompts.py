@@ -29,16 +29,18 @@ class Label(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What is known of one object: points P×2 (x, y) with labels P, a box of 4, the logits of an earlier mask.
+    """What is known of one object: points P×2 (x, y) with labels P, a box of 4, logits of an earlier mask, words.
 
     Points and box are in original pixels; labels are 1 for the object and 0 for background; the mask has the
-    decoder's own resolution, 256×256 for all released models. Raises PromptError for anything that is no prompt.
+    decoder's own resolution, 256×256 for all released models; the words are a vector D of CLIP's, for models that
+    take such. Raises PromptError for anything that is no prompt.
     """
 
     points: Any = None
     labels: Any = None
     box: Any = None
     mask: Any = None
+    text: Any = None
 
     def __post_init__(self) -> None:
         points = _numbers("points", self.points if self.points is not None else np.zeros((0, 2)))
@@ -57,7 +59,8 @@ class Prompt:
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "box", None if self.box is None else _checked_box(self.box))
         object.__setattr__(self, "mask", None if self.mask is None else _checked_mask(self.mask))
-        if not len(points) and self.box is None and self.mask is None:
+        object.__setattr__(self, "text", None if self.text is None else _numbers("text", self.text).reshape(-1))
+        if not len(points) and self.box is None and self.mask is None and self.text is None:
             raise PromptError("an empty prompt: give at least one point, a box or a mask")
 
     def check_inside(self, frame: ImageFrame) -> None:
@@ -74,8 +77,8 @@ class Prompt:
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether several masks may be right: one click and nothing else (§3, resolving ambiguity)."""
-        return len(self.points) == 1 and self.box is None and self.mask is None
+        """Whether several masks may be right: one click, or words, and nothing else (§3, resolving ambiguity)."""
+        return len(self.points) + (self.text is not None) == 1 and self.box is None and self.mask is None
 
     def tokens(self, frame: ImageFrame) -> tuple[NDArray[np.float64], list[int]]:
         """The sparse tokens: T×2 coordinates in the model frame, and a `Label` each.
@@ -103,6 +106,7 @@ class PromptBatch:
         masks: B×N×1×H×W float logits at the decoder's resolution, zero where there is none; None for no masks.
         has_mask: B×N bool, which objects have a mask; None where all or none have.
         text: B×N×K×D embeddings of text prompts; None for no text.
+        has_text: B×N bool, which objects have a text; None where all or none have.
     """
 
     coords: torch.Tensor
@@ -111,6 +115,7 @@ class PromptBatch:
     masks: torch.Tensor | None = None
     has_mask: torch.Tensor | None = None
     text: torch.Tensor | None = None
+    has_text: torch.Tensor | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -119,7 +124,7 @@ class PromptBatch:
 
     def split(self, size: int) -> Iterator[PromptBatch]:
         """The same prompts, at most `size` objects an image at a time."""
-        parts = (self.coords, self.labels, self.present, self.masks, self.has_mask, self.text)
+        parts = (self.coords, self.labels, self.present, self.masks, self.has_mask, self.text, self.has_text)
         for start in range(0, self.shape[1], size):
             coords, labels, *others = (None if part is None else part[:, start : start + size] for part in parts)
             yield PromptBatch(cast("torch.Tensor", coords), cast("torch.Tensor", labels), *others)
@@ -184,12 +189,15 @@ class PromptBatch:
             coords[0, i, : len(kinds)], labels[0, i, : len(kinds)] = xy, kinds
             present[0, i, : len(kinds)] = True
         masks, has_mask = _stack_masks(prompts, mask_size)
+        text, has_text = _stack_texts(prompts)
         return cls(
             torch.from_numpy(coords).to(device),
             torch.from_numpy(labels).to(device),
             None if present.all() else torch.from_numpy(present).to(device),
             None if masks is None else torch.from_numpy(masks).to(device),
             None if has_mask is None else torch.from_numpy(has_mask).to(device),
+            None if text is None else torch.from_numpy(text).to(device),
+            None if has_text is None else torch.from_numpy(has_text).to(device),
         )
 
 
@@ -208,6 +216,21 @@ def _stack_masks(prompts: Sequence[Prompt], size: int) -> tuple[NDArray[np.float
             )
         stack[0, i, 0] = prompt.mask
     return stack, None if all(given) else np.array([given])
+
+
+def _stack_texts(prompts: Sequence[Prompt]) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_] | None]:
+    """Stack the texts of N prompts to 1×N×1×D, and say which prompts have one. Raises PromptError for two widths."""
+    widths = {prompt.text.size for prompt in prompts if prompt.text is not None}
+    if not widths:
+        return None, None
+    if len(widths) > 1:
+        raise PromptError(f"text: vectors of {sorted(widths)} numbers in one call; give those of one CLIP")
+    stack = np.zeros((1, len(prompts), 1, widths.pop()), np.float32)
+    given = np.array([[prompt.text is not None for prompt in prompts]])
+    for i, prompt in enumerate(prompts):
+        if prompt.text is not None:
+            stack[0, i, 0] = prompt.text
+    return stack, None if given.all() else given
 
 
 def _numbers(name: str, value: Any) -> NDArray[np.float64]:

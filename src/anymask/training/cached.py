@@ -120,10 +120,12 @@ class CachedViews(Views):
         """A view of an image; None where no object in it is large enough."""
         if not sample.annotations:
             return None
-        masks = self.draw_masks(sample, rng)
+        masks = [sample.counted(each) for each in self.draw_objects(sample, rng)]
         frame, mirrored = draw_crop(masks[0], self.size, self.augmentation, rng)
-        targets = make_targets(masks, frame, mirrored, self.size, self.mask_size, self.objects)
-        return View(read_embedding(self.folder, sample, mirrored), *targets) if targets else None
+        shown = make_targets(masks, frame, mirrored, self.size, self.mask_size, self.objects)
+        if shown is None:
+            return None
+        return View(read_embedding(self.folder, sample, mirrored), shown.masks, shown.boxes, shown.centres)
 
 
 def _manifest(sam: Sam, size: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from ..errors import ConfigError
 from ..settings import build, check_types, parse_value, read_toml, refuse_unknown, table, tables
+from .clip_prompts import MIN_AREA
 from .lora import Lora
 
 Schedule = Literal["cosine", "step", "constant"]
@@ -71,6 +72,8 @@ class Prompting:
     """draw objects of each size as often, however many there are of it, and not all objects alike"""
     centre: float = 0.0
     """share of the clicks that lie farthest from the edge, as in the evaluation, and not anywhere"""
+    text: float = 0.0
+    """share of the first prompts that are CLIP's vector of the object instead, of objects that have one (D.5)"""
     points: int = 8
     """clicks after the first prompt"""
     fewer: bool = False
@@ -82,8 +85,9 @@ class Prompting:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if not (0 <= self.box <= 1 and 0 <= self.centre <= 1) or self.points < 0 or self.learn < 0 or self.learn == 1:
-            raise ConfigError("expected box and centre from 0 to 1, points not negative, learn 0 or at least 2")
+        shares = (self.box, self.centre, self.text)
+        if not all(0 <= share <= 1 for share in shares) or self.points < 0 or self.learn < 0 or self.learn == 1:
+            raise ConfigError("expected box, centre and text from 0 to 1, points not negative, learn 0 or at least 2")
 
     @property
     def most_learned(self) -> int:
@@ -182,6 +186,12 @@ class Recipe:
     or empty for random weights"""
     start_encoder: str = ""
     """path of MAE weights for a ViT encoder, which the paper starts from"""
+    text_tower: str = ""
+    """folder or name of the CLIP whose vectors of objects are prompts; see prompting.text"""
+    text_crops: int = 4
+    """crops of each object that have a vector"""
+    text_min_area: int = MIN_AREA
+    """pixels of a mask beyond which it has vectors"""
     freeze: tuple[str, ...] = ()
     """parts that stay as they are, such as "image_encoder" """
     memory: str = ""
@@ -260,6 +270,14 @@ class Recipe:
             raise ConfigError("memory: cannot be fitted with a teacher; leave it out, and set batch or accumulate")
         if self.unlabelled and not self.teacher:
             raise ConfigError('sources: format = "images" is for learning from a [teacher]; name one, or give labels')
+        if bool(self.text_tower) != bool(self.prompting.text):
+            raise ConfigError(
+                "text_tower: goes with prompting.text, the share of objects that are prompted so; set both"
+            )
+        if self.text_tower and (self.cached or self.teacher or self.augmentation.paste):
+            raise ConfigError("text_tower: goes with no cached embeddings, no teacher and no augmentation.paste")
+        if self.text_crops < 1 or self.text_min_area < 0:
+            raise ConfigError("text_tower: expected text_crops at least 1 and text_min_area not negative")
         plain = dataclasses.replace(self.augmentation, flip=False) == Augmentation()
         if self.cached and not (plain and "image_encoder" in self.freeze):
             raise ConfigError('cached: needs freeze = ["image_encoder"] and no [augmentation] but flip')
@@ -323,7 +341,7 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
     """
     record = read_toml(path)
     for change in changes:
-        _apply(record, change)
+        apply_change(record, change)
     try:
         made = {key: table(record, key, kind) for key, kind in TABLES.items() if key in record}
         stages = tuple(Stage(**stage) for stage in tables(record, "stages", Stage))
@@ -333,7 +351,8 @@ def read_recipe(path: str | Path, changes: Iterable[str] = ()) -> Recipe:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _apply(record: dict[str, Any], change: str) -> None:
+def apply_change(record: dict[str, Any], change: str) -> None:
+    """Set a value of a record by "key=value", or "table.key=value". Raises ConfigError for anything else."""
     key, separator, value = change.partition("=")
     if not separator:
         raise ConfigError(f"{change!r}: expected key=value")

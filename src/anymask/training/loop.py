@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..dataset.sample import Sample
 from ..errors import ConfigError, TrainingError
 from ..files import make_folder, sweep, write_json
 from ..model.checkpoint import save_model
@@ -20,6 +21,7 @@ from ..model.sam import Sam
 from . import state as states
 from .cached import CachedViews, embed_all
 from .check import check_sources
+from .clip_prompts import ObjectVectors, embed_objects
 from .config import Recipe, Stage
 from .distributed import Alone, open_processes
 from .ema import MovingAverage
@@ -31,7 +33,7 @@ from .optim import make_optimizer, schedule
 from .presets import fitted
 from .rollout import Draws, Targets
 from .sources import Sources
-from .start import make_task, start_model
+from .start import make_task, open_clip, start_model
 from .views import Seen, Views, batches
 
 Report = Callable[[int, dict[str, float]], None]
@@ -225,14 +227,25 @@ class Run:
         length = stage.steps * stage.batch
         even = recipe.prompting.even_sizes
         settings = (self.sources, stage.size, cells, stage.objects, recipe.augmentation, length, seed, even)
-        if not recipe.cached:
-            return Views(*settings, unlabelled=recipe.unlabelled)
-        folder = self.out / "embeddings" / str(stage.size)
         samples = [sample for samples in self.sources.samples.values() for sample in samples]
         mine = samples[processes.rank :: processes.count]
+        if not recipe.cached:
+            return Views(*settings, unlabelled=recipe.unlabelled, vectors=self._vectors(mine))
+        folder = self.out / "embeddings" / str(stage.size)
         embed_all(self.task.sam, mine, stage.size, folder, recipe.augmentation.flip, self._embedding)
         processes.wait()
         return CachedViews(*settings, folder=folder)
+
+    def _vectors(self, samples: Sequence[Sample]) -> ObjectVectors | None:
+        """CLIP's vectors of the objects, of which this process makes those of some images; None without CLIP."""
+        recipe = self.recipe
+        if not recipe.text_tower:
+            return None
+        clip, folder = open_clip(recipe.text_tower, str(self.processes.device)), self.out / "clip"
+        settings = (recipe.text_tower, recipe.text_crops, recipe.seed, recipe.text_min_area)
+        embed_objects(clip, samples, folder, *settings, report=self._embedding)
+        self.processes.wait()
+        return ObjectVectors(folder, clip.width)
 
     def _finite(self, figures: Tensor) -> list[float]:
         """The figures as numbers, for which the device is waited for. Raises TrainingError where one is none."""

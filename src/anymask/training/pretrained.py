@@ -59,6 +59,23 @@ def load_imagenet(backbone: Backbone) -> None:
     _copy(values)
 
 
+def imagenet_classifier() -> nn.Sequential:
+    """The rest of EfficientNet-Lite2: from its last features, B×C×h×w, to the logits of ImageNet's 1000 classes there.
+
+    The mean over the image is one over 3×3 cells, so that each cell has a guess. Raises as `load_imagenet`.
+    """
+    path = _packaged()
+    state, _ = read_weights(path)
+    classes, width = state["_fc.weight"].shape
+    head = nn.Conv2d(state["_conv_head.weight"].shape[1], width, 1)
+    last = nn.Conv2d(width, classes, 1)
+    weight = _take(state, "_fc.weight", None, path)[..., None, None]
+    values = _folded(head, state, "_conv_head", "_bn1", path)
+    assert last.bias is not None
+    _copy({**values, last.weight: weight, last.bias: _take(state, "_fc.bias", None, path)})
+    return nn.Sequential(head, nn.ReLU6(), nn.AvgPool2d(3, 1, 1, count_include_pad=False), last).eval()
+
+
 def _packaged() -> Path:
     try:
         module = import_module(PACKAGE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,19 +27,23 @@ class Targets:
         masks: B×N×m×m bool, at the resolution of the low-resolution masks.
         boxes: B×N×4 in the model frame.
         centres: B×N×2 in the model frame, the point farthest from the mask's edge.
+        text: CLIP's vectors, B×N×D, zeros where an object has none; None where they are no prompts.
     """
 
     masks: Tensor
     boxes: Tensor
     centres: Tensor
+    text: Tensor | None = None
 
     def __getitem__(self, part: slice) -> Targets:
         """Those of some of the images."""
-        return Targets(self.masks[part], self.boxes[part], self.centres[part])
+        text = None if self.text is None else self.text[part]
+        return Targets(self.masks[part], self.boxes[part], self.centres[part], text)
 
     def to(self, device: torch.device | str) -> Targets:
         """The same on another device."""
-        return Targets(self.masks.to(device), self.boxes.to(device), self.centres.to(device))
+        text = None if self.text is None else self.text.to(device)
+        return Targets(self.masks.to(device), self.boxes.to(device), self.centres.to(device), text)
 
 
 class Draws:
@@ -84,6 +88,10 @@ def rollout(
     """
     cell = stage.size / targets.masks.shape[-1]
     coords, labels, by_box = _first_prompts(targets, stage.size, prompting, draws)
+    by_text = _by_text(targets, prompting, draws)
+    if by_text is not None:
+        labels = labels.masked_fill(by_text[..., None], Label.NOT_A_POINT)
+        by_box = by_box * ~by_text
     points = draws.integer(prompting.points + 1) if prompting.fewer else prompting.points
     clicks = _plan(points, prompting, draws)
     learned = _learned(len(clicks), prompting, draws)
@@ -95,7 +103,7 @@ def rollout(
             coords = torch.cat([coords, click[:, :, None] * cell], dim=2)
             labels = torch.cat([labels, label[:, :, None]], dim=2)
         with nullcontext() if learned[i] else torch.no_grad():
-            logits, iou = decode(embedding, _padded(coords, labels, previous, room))
+            logits, iou = decode(embedding, _with_text(_padded(coords, labels, previous, room), targets.text, by_text))
             multi = torch.full_like(by_box, i == 0)
             single = by_box * prompting.box_single if i == 0 else torch.ones_like(by_box)
             if learned[i]:
@@ -139,6 +147,31 @@ def _first_prompts(
     point_labels = torch.tensor([Label.FOREGROUND, Label.NOT_A_POINT], device=coords.device)
     labels = torch.where(by_box[..., None], box_labels, point_labels)
     return coords, labels, by_box.float()
+
+
+def _by_text(targets: Targets, prompting: Prompting, draws: Draws) -> Tensor | None:
+    """B×N, which objects are first prompted by their vector alone (appendix D.5); None where no object has one."""
+    if targets.text is None:
+        return None
+    return (draws.uniform() < prompting.text) & targets.text.any(dim=-1)
+
+
+def _with_text(prompts: PromptBatch, text: Tensor | None, by_text: Tensor | None) -> PromptBatch:
+    """The prompts with the vectors of some of the objects; a vector alone has no token of a point beside it."""
+    if text is None or by_text is None:
+        return prompts
+    assert prompts.present is not None
+    points = prompts.labels != Label.NOT_A_POINT
+    alone = by_text & ~points.any(dim=-1)
+    present = prompts.present & ~(by_text[..., None] & _first(prompts.present)) & ~alone[..., None]
+    return replace(prompts, present=present, text=text[:, :, None], has_text=by_text)
+
+
+def _first(present: Tensor) -> Tensor:
+    """The first token of each object: it stands for the box or click that a vector has replaced."""
+    first = torch.zeros_like(present)
+    first[..., 0] = True
+    return first
 
 
 def _correction(previous: Tensor | None, masks: Tensor, prompting: Prompting, draws: Draws) -> tuple[Tensor, Tensor]:

@@ -44,9 +44,9 @@ class Sources:
         self.held_out: Sequence[Sample] = []
         judged = validation if validation and validation.every else None
         for name, source in sources.items():
-            samples = _open(root, name, source)
+            samples = open_source(root, name, source)
             if judged and not judged.source and source.format != "images":
-                out = np.array([_is_held_out(sample, judged.share) for sample in samples], bool)
+                out = np.array([is_held_out(sample, judged.share) for sample in samples], bool)
                 self.held_out = [*self.held_out, *Part(samples, np.flatnonzero(out))]
                 samples = Part(samples, np.flatnonzero(~out))
             if not samples:
@@ -54,7 +54,7 @@ class Sources:
             self.samples[name] = _some(samples, images, seed)
         if judged:
             if judged.source:
-                self.held_out = _open(root, "validation", judged.source)
+                self.held_out = open_source(root, "validation", judged.source)
                 self._refuse_overlap()
             if not self.held_out:
                 raise ConfigError("validation.share: holds no image out; raise it, or name a validation.source")
@@ -97,7 +97,8 @@ class Part(Sequence[Sample]):
         return self._samples[int(self._numbers[index])]
 
 
-def _open(root: Path, name: str, source: Source) -> Sequence[Sample]:
+def open_source(root: Path, name: str, source: Source) -> Sequence[Sample]:
+    """The samples of a source below a root. Raises DataError, naming it, where they cannot be read."""
     path = root / (source.path or name)
     if source.format == "images":
         return open_images(path)
@@ -108,8 +109,11 @@ def _open(root: Path, name: str, source: Source) -> Sequence[Sample]:
         raise DataError(f"sources.{name}: {error}") from None
 
 
-def _is_held_out(sample: Sample, share: float) -> bool:
-    """By the image's name alone: an image stays on its side when others come or go."""
+def is_held_out(sample: Sample, share: float) -> bool:
+    """Whether a sample is kept from training.
+
+    By the image's name alone: an image stays on its side when others come or go.
+    """
     return zlib.crc32(sample.name.encode()) / 2**32 < share
 
 

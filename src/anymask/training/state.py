@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -19,12 +19,18 @@ from torch.distributed.checkpoint.state_dict import (
 
 from ..errors import ConfigError
 from ..files import replacing
-from .config import Recipe
 
-INDIFFERENT = {"workers", "save_every", "log_every", "tensorboard", "check"}
+INDIFFERENT = {"workers", "save_every", "log_every", "tensorboard", "check", "validate_every"}
 """keys of a recipe that change no result; they may differ when a run goes on"""
 
 State = dict[str, Any]
+
+
+class Identified(Protocol):
+    """A recipe, of whatever kind of run."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready record."""
 
 
 def path_in(out: Path) -> Path:
@@ -32,7 +38,7 @@ def path_in(out: Path) -> Path:
     return out / "state.pt"
 
 
-def identity(recipe: Recipe) -> str:
+def identity(recipe: Identified) -> str:
     """The recipe without what changes no result; a state belongs to it."""
     return json.dumps({k: v for k, v in recipe.to_dict().items() if k not in INDIFFERENT}, sort_keys=True)
 
@@ -56,13 +62,13 @@ def restore(state: State, task: nn.Module, optimizer: torch.optim.Optimizer) -> 
     set_optimizer_state_dict(task, optimizer, state["optimizer"], options=known)
 
 
-def save(state: State, recipe: Recipe, out: Path) -> None:
+def save(state: State, recipe: Identified, out: Path) -> None:
     """Write a state."""
     with replacing(path_in(out)) as temporary:
         torch.save({**state, "recipe": identity(recipe)}, temporary)
 
 
-def load(recipe: Recipe, out: Path) -> State | None:
+def load(recipe: Identified, out: Path) -> State | None:
     """The state that a folder holds, or None. Raises ConfigError where it is broken or another recipe's."""
     path = path_in(out)
     if not path.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..dataset.sample import Sample
+from ..dataset.sample import Record, Sample
 from ..errors import AnymaskError, DataError
 from ..model.sam import ImageEmbedding
 from ..task.boxes import mask_boxes
 from ..task.clicks import centre_click
 from ..task.frame import ImageFrame
 from .augment import draw_frame, jitter_colour
+from .clip_prompts import ObjectVectors
 from .config import Augmentation
 from .copy_paste import cut_out, paste
 from .rollout import Targets
@@ -41,13 +43,23 @@ class View:
     """One image with N objects.
 
     Pixels 3×h×w of 0 to 255, not padded, or their embedding; masks N×m×m, empty where the image has no labels; boxes
-    N×4 and centres N×2 in the model frame.
+    N×4 and centres N×2 in the model frame; CLIP's vectors N×D, zeros where an object has none, or None.
     """
 
     pixels: Seen
     masks: Tensor
     boxes: Tensor
     centres: Tensor
+    text: Tensor | None = None
+
+
+class Shown(NamedTuple):
+    """The objects that a view shows, as in `View`, and which of those that were offered they are."""
+
+    masks: Tensor
+    boxes: Tensor
+    centres: Tensor
+    chosen: list[int]
 
 
 Batch = tuple[list[Seen], Targets] | AnymaskError
@@ -66,6 +78,7 @@ class Views(Dataset[View | AnymaskError]):
         seed: of the whole sequence.
         even_sizes: whether objects of a rare size are drawn as often as those of a common one.
         unlabelled: whether images without annotations are of use; their targets are empty.
+        vectors: CLIP's vectors of the objects, where they are prompts.
     """
 
     def __init__(
@@ -79,8 +92,9 @@ class Views(Dataset[View | AnymaskError]):
         seed: int,
         even_sizes: bool = False,
         unlabelled: bool = False,
+        vectors: ObjectVectors | None = None,
     ) -> None:
-        self.sources, self.even_sizes, self.unlabelled = sources, even_sizes, unlabelled
+        self.sources, self.even_sizes, self.unlabelled, self.vectors = sources, even_sizes, unlabelled, vectors
         self.size, self.mask_size, self.objects, self.length, self.seed = size, mask_size, objects, length, seed
         self.augmentation = augmentation
 
@@ -116,17 +130,20 @@ class Views(Dataset[View | AnymaskError]):
         """A view of an image; None where it is of no use."""
         if not sample.annotations:
             return self._make_unlabelled(sample, rng) if self.unlabelled else None
-        masks = self.draw_masks(sample, rng)
-        return make_view(sample, masks, self.size, self.mask_size, self.objects, self.augmentation, rng, donor)
+        drawn = self.draw_objects(sample, rng)
+        masks, text = [sample.counted(each) for each in drawn], None
+        if self.vectors:
+            text = self.vectors.read(sample, drawn, rng)
+        return make_view(sample, masks, self.size, self.mask_size, self.objects, self.augmentation, rng, donor, text)
 
-    def draw_masks(self, sample: Sample, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
-        """H×W masks of some of an image's objects: twice as many as are asked for, since some may be too small."""
+    def draw_objects(self, sample: Sample, rng: np.random.Generator) -> list[Record]:
+        """Some of an image's objects: twice as many as are asked for, since some may be too small."""
         annotations = sample.annotations
         if self.even_sizes:
             order = draw_evenly([sample.area(annotation) for annotation in annotations], rng)
         else:
             order = rng.permutation(len(annotations))
-        return [sample.counted(annotations[i]) for i in order[: 2 * self.objects]]
+        return [annotations[i] for i in order[: 2 * self.objects]]
 
     def _make_unlabelled(self, sample: Sample, rng: np.random.Generator) -> View:
         image = sample.image()
@@ -147,18 +164,23 @@ def make_view(
     augmentation: Augmentation,
     rng: np.random.Generator,
     donor: Sample | None = None,
+    text: Tensor | None = None,
 ) -> View | None:
     """A view of one image and its H×W masks; None where no object in it is large enough.
 
-    `donor` gives an object that is pasted onto the image.
+    `donor` gives an object that is pasted onto the image; `text` are CLIP's vectors of the masks, N×D.
     """
     image = sample.image()
     if donor is not None and donor.annotations:
         chosen = donor.annotations[draw_evenly([donor.area(a) for a in donor.annotations], rng)[0]]
         image, masks = paste(image, masks, *cut_out(donor.image(), donor.mask(chosen)), rng)
     frame, mirrored = draw_crop(masks[0], size, augmentation, rng)
-    targets = make_targets(masks, frame, mirrored, size, mask_size, objects)
-    return View(make_pixels(image, frame, mirrored, augmentation.colour, rng), *targets) if targets else None
+    shown = make_targets(masks, frame, mirrored, size, mask_size, objects)
+    if shown is None:
+        return None
+    text = None if text is None else text[shown.chosen]
+    pixels = make_pixels(image, frame, mirrored, augmentation.colour, rng)
+    return View(pixels, shown.masks, shown.boxes, shown.centres, text)
 
 
 def draw_crop(
@@ -178,21 +200,21 @@ def make_pixels(
 
 def make_targets(
     masks: list[NDArray[np.bool_]], frame: ImageFrame, mirrored: bool, size: int, mask_size: int, objects: int
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """The first objects that are large enough in a frame: masks, boxes and centres as in `View`; None for no object."""
+) -> Shown | None:
+    """The first objects that are large enough in a frame; None for no object."""
     cells = max(1, round(mask_size * frame.size / size))
     shown = [mask[_window(frame)][:, :: -1 if mirrored else 1] for mask in masks]
     targets = [_shrink(mask, frame, cells, mask_size) for mask in shown]
     h, w = ImageFrame(frame.height, frame.width, cells).resized
-    targets = [t for t in targets if MIN_CELLS <= t.sum() <= MOST_OF_IMAGE * h * w][:objects]
-    if not targets:
+    large = [i for i, t in enumerate(targets) if MIN_CELLS <= t.sum() <= MOST_OF_IMAGE * h * w][:objects]
+    if not large:
         return None
-    targets = [targets[i % len(targets)] for i in range(objects)]
-    stack = np.stack(targets)
+    chosen = [large[i % len(large)] for i in range(objects)]
+    stack = np.stack([targets[i] for i in chosen])
     cell = size / stack.shape[-1]
     boxes = (mask_boxes(stack) + np.array([0, 0, 1, 1])) * cell
-    centres = np.array([centre_click(t) for t in targets]) * cell
-    return torch.from_numpy(stack), torch.from_numpy(boxes).float(), torch.from_numpy(centres).float()
+    centres = np.array([centre_click(t) for t in stack]) * cell
+    return Shown(torch.from_numpy(stack), torch.from_numpy(boxes).float(), torch.from_numpy(centres).float(), chosen)
 
 
 def _window(frame: ImageFrame) -> tuple[slice, slice]:
@@ -244,7 +266,9 @@ def _collate(views: list[View | AnymaskError]) -> Batch:
             return view
         good.append(view)
     stacked = [torch.stack([getattr(v, name) for v in good]) for name in ("masks", "boxes", "centres")]
-    return [view.pixels for view in good], Targets(*stacked)
+    texts = [view.text for view in good if view.text is not None]
+    text = torch.stack(texts) if texts else None
+    return [view.pixels for view in good], Targets(stacked[0], stacked[1], stacked[2], text)
 
 
 def _shrink(mask: NDArray[np.bool_], frame: ImageFrame, cells: int, side: int) -> NDArray[np.bool_]:
