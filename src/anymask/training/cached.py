@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,18 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from ..dataset.sample import Sample
-from ..errors import ConfigError, DataError, ImageError, OutputError
-from ..files import make_folder, replacing, write_json
+from ..errors import DataError, ImageError, OutputError
+from ..files import replacing
 from ..model.checkpoint import weights_hash
 from ..model.sam import ImageEmbedding, Sam
 from ..task.frame import ImageFrame
+from .claim import claim
 from .config import Augmentation
 from .sources import Sources
 from .task import preprocessed
 from .views import View, Views, draw_crop, make_targets
 
-MANIFEST = "manifest.json"
-"""file that says what made the embeddings of a folder"""
 MIRRORED = "-mirrored"
 """what the name of a mirror image's embedding ends with"""
 
@@ -57,7 +55,7 @@ def embed_all(
     Raises ConfigError where the folder holds embeddings of another encoder or size, OutputError where there is no room
     for all, and ImageError for an image that cannot be read.
     """
-    _claim(folder, _manifest(sam, size))
+    claim(folder, _manifest(sam, size), "embeddings of another encoder or size")
     missing = [_missing(folder, sample, mirrored) for sample in samples]
     left = sum(map(len, missing))
     training = sam.training
@@ -138,20 +136,6 @@ def _manifest(sam: Sam, size: int) -> dict[str, Any]:
         **{name: list(np.ravel(config[name]).tolist()) for name in ("pixel_mean", "pixel_std")},
         "pad_black": sam.config.pad_black,
     }
-
-
-def _claim(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest of a folder, or check that it is the one that is there."""
-    path = make_folder(folder) / MANIFEST
-    if not path.exists():
-        write_json(path, manifest, indent=2)
-        return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if found != manifest:
-        raise ConfigError(f"{folder}: holds embeddings of another encoder or size; remove it, or name another folder")
 
 
 @torch.no_grad()

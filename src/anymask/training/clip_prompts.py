@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..dataset.sample import Record, Sample
-from ..errors import ConfigError, DataError
-from ..files import make_folder, replacing, write_json
+from ..errors import DataError
+from ..files import replacing
 from ..task.boxes import mask_boxes
+from .claim import claim
 
 MIN_AREA = 100**2
 """masks of no more pixels get no vector (appendix D.5)"""
@@ -25,8 +25,6 @@ ENLARGED = (1.0, 2.0)
 """range of the factor by which a mask's box is enlarged"""
 ALONE = 0.5
 """share of the crops whose pixels off the mask are black"""
-MANIFEST = "manifest.json"
-"""file that says what made the vectors of a folder"""
 
 Progress = Callable[[int, int], None]
 """told of the images that are done and of all there are"""
@@ -88,7 +86,8 @@ def embed_objects(
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    _claim(folder, {"tower": name, "width": tower.width, "variants": variants, "seed": seed, "min_area": min_area})
+    about = {"tower": name, "width": tower.width, "variants": variants, "seed": seed, "min_area": min_area}
+    claim(folder, about, "vectors of another CLIP or recipe")
     for done, sample in enumerate(samples, 1):
         path = _path(folder, sample)
         if not path.exists():
@@ -151,17 +150,3 @@ def _vectors(
 def _path(folder: Path, sample: Sample) -> Path:
     name = f"{sample.where}\n{sample.name}"
     return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.safetensors"
-
-
-def _claim(folder: Path, about: dict[str, Any]) -> None:
-    """Write what made a folder's vectors, or check that it is the same."""
-    path = make_folder(folder) / MANIFEST
-    if not path.exists():
-        write_json(path, about)
-        return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if found != about:
-        raise ConfigError(f"{folder}: holds vectors of another CLIP or recipe; remove it, or name another folder")
