@@ -81,13 +81,10 @@ def segment(
             "--all, --pick and --keep-parts are of clicks; --text gives a clean mask for each thing"
         )
 
-    import numpy as np
-
     from ..files import make_folder
     from ..model.text.words import check_text
     from ..predict.embedding_cache import EmbeddingCache
     from ..predict.predictor import Prediction, SamPredictor
-    from ..task.ambiguity import choose
     from ..task.image import read_image
     from ..task.prompts import Prompt
 
@@ -107,24 +104,33 @@ def segment(
         check_text(text)  # before the work
     predictor.set_image(pixels)
     if text:
-        found = predictor.predict_text(
-            text, prompt.points if prompt else None, prompt.labels if prompt else None, corners, threshold
-        )
+        found = predictor.predict_text(text, clicks or None, labels or None, corners, threshold)
         if not len(found.masks):
             raise PromptError(_nothing(image, text, predictor))
         prediction, named = Prediction(found.masks, found.ious, found.logits), [text, *found.scores.tolist()]
     else:
-        prediction, named = predictor.predict_many([cast("Prompt", prompt)])[0], []
-        best = choose(prediction.scores, prediction.masks.sum(axis=(1, 2)), pick)
-        others = [int(i) for i in np.argsort(-prediction.scores) if i != best] if all_masks else []
-        order = [best, *others]
-        prediction = Prediction(prediction.masks[order], prediction.scores[order], prediction.logits[order])
-    summary = _write(image, pixels, prompt, prediction, named, predictor, out, keep_parts)
+        prediction, named = _by_clicks(predictor, cast("Prompt", prompt), pick, all_masks), []
+    summary = _write(image, pixels, prompt, prediction, named, predictor, out, keep_parts or bool(text))
     if as_json:
         json.dump(summary, sys.stdout, indent=2)
         print()
     else:
         _print(summary)
+
+
+def _by_clicks(
+    predictor: SamPredictor, prompt: Prompt, pick: Literal["best", "largest", "smallest"], all_masks: bool
+) -> Prediction:
+    """The mask that is picked, and behind it the others where all are asked for, best first."""
+    import numpy as np
+
+    from ..predict.predictor import Prediction
+    from ..task.ambiguity import choose
+
+    found = predictor.predict_many([prompt])[0]
+    best = choose(found.scores, found.masks.sum(axis=(1, 2)), pick)
+    order = [best, *(int(i) for i in np.argsort(-found.scores) if i != best and all_masks)]
+    return Prediction(found.masks[order], found.scores[order], found.logits[order])
 
 
 def numbers(flag: str, text: str, count: int) -> list[float]:

@@ -159,19 +159,24 @@ class TextFinder:
         kept = order[nms(boxes[order], scores[order], SAME_BOX)[:most]]
         return Places(boxes[kept], points[kept], scores[kept])
 
-    def agreement(self, text: str, masks: NDArray[np.bool_], boxes: NDArray[np.float64]) -> NDArray[np.float32]:
-        """How far each of M×H×W masks is where the text is around a box of its own, M×4 in original pixels: M.
+    def heat(self, text: str) -> NDArray[np.float32]:
+        """The probability that a cell shows what a text names, whatever box it speaks of: h×w."""
+        heat: NDArray[np.float32] = self.scores([text])[0].max(axis=0)
+        return heat
 
-        It is the IoU of the mask with the scores of the cells there, which are 1 at their highest.
+    def agreement(
+        self, heat: NDArray[np.float32], masks: NDArray[np.bool_], box: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """How far each of M×H×W masks is where a text's heat h×w is around a box, in original pixels: M.
+
+        It is the IoU of the mask with the heat there, which is made 1 at its highest.
         """
-        cells = self.detector.config.size // STRIDE
-        points = self._points()[: cells * cells]
-        near = np.stack([_around(box, points) for box in boxes]).reshape(len(boxes), cells, cells)
-        heat = near * self.scores([text])[0].max(axis=0)
-        heat = heat / np.maximum(heat.max(axis=(1, 2), keepdims=True), 1e-6)
+        points = self._points()[: heat.size]
+        near = heat * _around(box, points).reshape(heat.shape)
+        near = near / max(float(near.max()), 1e-6)
         covered = self.covered(masks)
-        both = (covered * heat).sum(axis=(1, 2))
-        outer = covered.sum(axis=(1, 2)) + heat.sum(axis=(1, 2)) - both
+        both = (covered * near).sum(axis=(1, 2))
+        outer = covered.sum(axis=(1, 2)) + near.sum() - both
         return np.asarray(both / np.maximum(outer, 1e-6), np.float32)
 
     def likeness(self, texts: list[str], masks: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -271,12 +276,12 @@ class Thing(NamedTuple):
 
 def _things(predictor: SamPredictor, text: str, places: Places) -> list[Thing]:
     """The things at places: of three masks for the point of each, the one that the text chooses."""
-    things = []
+    things, heat = [], predictor.finder.heat(text)
     for start in range(0, len(places.points), AT_ONCE):  # three masks of each are large
         boxes, points, scores = (part[start : start + AT_ONCE] for part in places)
         answers = predictor.predict_many([Prompt([point], [1]) for point in points], multimask_output=True)
         for answer, box, point, score in zip(answers, boxes, points, scores, strict=True):
-            fit = predictor.finder.agreement(text, answer.masks, np.tile(box, (len(answer.masks), 1)))
+            fit = predictor.finder.agreement(heat, answer.masks, box)
             things.append(_thing(answer, answer.scores * fit, float(score), point))
     return things
 
