@@ -120,18 +120,23 @@ class MaskDecoder(nn.Module):
         both run as matrix products on cells, channels last, and only the finished masks are put in rows and columns.
         Finer features join before each activation, for crisp edges.
         """
+        return self.upscale_blocks(image, weights, grid, tuple(in_blocks(x, grid) for x in fine))
+
+    def upscale_blocks(self, image: Tensor, weights: Tensor, grid: tuple[int, int], fine: tuple[Tensor, ...]) -> Tensor:
+        """As `upscale`, with the finer features in the order of `in_blocks`."""
+        return out_of_blocks(self.weigh_blocks(image, weights, fine), grid)
+
+    def weigh_blocks(self, image: Tensor, weights: Tensor, fine: tuple[Tensor, ...]) -> Tensor:
+        """As `upscale_blocks`, for any K cells, with the masks in the order of `in_blocks` as well: N×K×16×M."""
         up1, norm, act, up2, _ = cast(Upscaling, tuple(self.output_upscaling))
-        x = _to_blocks(image, up1)  # BN×hw×4×(C/4)
+        x = _to_blocks(image, up1)  # BN×K×4×(C/4)
         if fine:
-            x = x + _repeat(_in_blocks(fine[0], grid), x.shape[0])
+            x = x + _repeat(fine[0], x.shape[0])
         x = act(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
-        x = _to_blocks(x, up2).flatten(2, 3)  # BN×hw×16×(C/8)
+        x = _to_blocks(x, up2).flatten(2, 3)  # BN×K×16×(C/8)
         if fine:
-            x = x + _repeat(_in_blocks(fine[1], grid), x.shape[0])
-        x = act(x).flatten(1, 2) @ weights.transpose(1, 2)  # BN×16hw×4
-        h, w = grid
-        blocks = x.unflatten(1, (h, w, 2, 2, 2, 2))  # rows and columns of the cell, of its half, of its quarter
-        return blocks.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(x.shape[0], -1, 4 * h, 4 * w)
+            x = x + _repeat(fine[1], x.shape[0])
+        return (act(x).flatten(1, 2) @ weights.transpose(1, 2)).unflatten(1, (-1, 16))
 
 
 def _to_blocks(x: Tensor, up: nn.ConvTranspose2d) -> Tensor:
@@ -141,14 +146,27 @@ def _to_blocks(x: Tensor, up: nn.ConvTranspose2d) -> Tensor:
     return F.linear(x, weight, bias).unflatten(-1, (4, -1))
 
 
-def _in_blocks(x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Order a finer map as `_to_blocks` does: B×C×(kh)×(kw) to B×hw×k²×C, k being 2 or 4."""
+def in_blocks(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Order a finer map by the cells of the grid: B×C×(kh)×(kw) to B×hw×k²×C, k being 2 or 4.
+
+    With k of 4 the 2×2 quarters of a cell come one after another, each in reading order, as `upscale` makes them.
+    """
     h, w = grid
     x = x.unflatten(2, (h, -1)).unflatten(4, (w, -1))  # B×C×h×k×w×k
     if x.shape[3] == 2:
         return x.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
     x = x.unflatten(3, (2, 2)).unflatten(6, (2, 2))  # B×C×h×2×2×w×2×2
     return x.permute(0, 2, 5, 3, 6, 4, 7, 1).flatten(3, 6).flatten(1, 2)
+
+
+def out_of_blocks(x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Undo `in_blocks`: B×hw×k²×C to B×C×(kh)×(kw)."""
+    h, w = grid
+    if x.shape[2] == 4:
+        blocks = x.unflatten(1, (h, w)).unflatten(3, (2, 2))  # B×h×w×2×2×C
+        return blocks.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+    blocks = x.unflatten(1, (h, w)).unflatten(3, (2, 2, 2, 2))  # B×h×w×2×2×2×2×C
+    return blocks.permute(0, 7, 1, 3, 5, 2, 4, 6).flatten(5).flatten(2, 4)
 
 
 def _repeat(x: Tensor, count: int) -> Tensor:

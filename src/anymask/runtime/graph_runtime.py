@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, ModelError
 from ..model.config import ViTConfig
+from ..model.mask_decoder import in_blocks
 from ..model.sam import ImageEmbedding, Sam
 from ..task.prompts import Label, PromptBatch
 from .graphs import Graph, answer_graph, encoder_graph, shared_graph, upscale_graph
@@ -56,6 +57,7 @@ class GraphRuntime(Runtime):
             raise ConfigError(f"precision int8: is for ViT encoders, which {sam.config.name} has not; use fast")
         self._calls: dict[Any, Call] = {}
         self._shared: tuple[str, ImageEmbedding, Arrays] | None = None
+        self._fine: tuple[ImageEmbedding, Arrays] | None = None
 
     @abstractmethod
     def _convert(self, graph: Graph, path: Path) -> None:
@@ -95,16 +97,16 @@ class GraphRuntime(Runtime):
         inputs = [*image, *_filled(prompts, n, t)]
         with_masks = prompts.masks is not None
         name = "answer_masks" if with_masks else "answer"
-        traced = [torch.from_numpy(part) for part in image]
-        iou, cells, weights = self._run(name, lambda: answer_graph(self.sam, traced, with_masks), inputs)
+        shared = shares_image(self.sam, prompts)
+        iou, cells, weights = self._run(name, lambda: answer_graph(self.sam, with_masks, shared), inputs)
         answers = [torch.from_numpy(array[:count]) for array in (iou.copy(), cells, weights)]
         return Answers(answers[0], answers[1], answers[2], embedding, self)
 
     @torch.no_grad()
     def upscale(self, cells: Tensor, weights: Tensor, embedding: ImageEmbedding) -> Tensor:
         n = _next(len(cells), COUNTS)
-        inputs = [_more(part.numpy(), n) for part in (cells, weights)] + [fine.numpy() for fine in embedding.fine]
-        logits = self._run("upscale", lambda: upscale_graph(self.sam, embedding.fine), inputs, copy=True)[0]
+        inputs = [_more(part.numpy(), n) for part in (cells, weights)] + self._blocks(embedding)
+        logits = self._run("upscale", lambda: upscale_graph(self.sam), inputs, copy=True)[0]
         return torch.from_numpy(logits[: len(cells)])
 
     def _image(self, embedding: ImageEmbedding, prompts: PromptBatch) -> Arrays:
@@ -116,6 +118,13 @@ class GraphRuntime(Runtime):
             shared = self._run("shared", lambda: shared_graph(self.sam), [features], copy=True)
             self._shared = (self.weights, embedding, shared)
         return self._shared[2]
+
+    def _blocks(self, embedding: ImageEmbedding) -> Arrays:
+        """An image's finer features as they are upscaled, put in order once for one image after another."""
+        if self._fine is None or self._fine[0] is not embedding:
+            grid = (embedding.features.shape[-2], embedding.features.shape[-1])
+            self._fine = (embedding, [in_blocks(fine, grid).contiguous().numpy() for fine in embedding.fine])
+        return self._fine[1]
 
     def _run(self, name: str, graph: Callable[[], Graph], inputs: Arrays, copy: bool = False) -> Arrays:
         """The outputs of a graph; without `copy` they are the runtime's memory, and hold until it is run again."""

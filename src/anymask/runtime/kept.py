@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from zlib import crc32
@@ -18,6 +18,8 @@ from ..model.sam import Sam
 
 CACHE_VARIABLE = "ANYMASK_CACHE"
 """environment variable: the folder of what can be made again, converted models and embeddings"""
+PACKAGE = Path(__file__).parents[1]
+"""the folder of anymask itself"""
 
 
 def cache_folder() -> Path:
@@ -26,7 +28,7 @@ def cache_folder() -> Path:
     return Path(named).expanduser() if named else user_cache_path("anymask")
 
 
-def kept_graph(sam: Sam, name: str, file: str, make: Callable[[Path], None]) -> Path:
+def kept_graph(sam: Sam, name: str, file: str, make: Callable[[Path], None], code: Sequence[Path] = ()) -> Path:
     """The file of a converted graph of a model; `make` writes it, and what lies beside it, where it is not there yet.
 
     Several processes may ask at once: one makes it and the others wait. Raises OutputError where it cannot be written.
@@ -36,8 +38,10 @@ def kept_graph(sam: Sam, name: str, file: str, make: Callable[[Path], None]) -> 
         name: of the graph in its form, such as "encoder-openvino-2026.1".
         file: name of the main file.
         make: called with the path to write.
+        code: folders of Python that the graph is made by, besides those of models and runtimes.
     """
-    folder = cache_folder() / "models" / f"{sam.config.name}-{sam.weights_hash}" / f"{name}-{_code_hash()}"
+    parts = (PACKAGE / "model", PACKAGE / "runtime", *code)
+    folder = cache_folder() / "models" / f"{sam.config.name}-{sam.weights_hash}" / f"{name}-{_code_hash(parts)}"
     if (folder / file).is_file():
         return folder / file
     try:
@@ -53,10 +57,9 @@ def kept_graph(sam: Sam, name: str, file: str, make: Callable[[Path], None]) -> 
 
 
 @cache
-def _code_hash() -> str:
+def _code_hash(folders: tuple[Path, ...]) -> str:
     """Eight digits that change with the code that graphs are made by, so that none is taken that older code made."""
-    package = Path(__file__).parents[1]
-    files = sorted(path for part in ("model", "runtime") for path in (package / part).rglob("*.py"))
+    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
     return f"{crc32(b''.join(path.read_bytes() for path in files)):08x}"
 
 

@@ -2,7 +2,8 @@
 
 The numbers are those of `Sam.decode_all`, but for rounding. What is saved, for cells C wide and heads d wide:
 
-- The first layer's projections of the image are the same for all prompts that bring no mask of their own.
+- The first layer's projections of the image are the same for all prompts that bring no mask of their own. In a model
+  that draws its prompts, what they are drawn into is the same for all prompts.
 - Where tokens are few, projecting them onto all C channels of the cells (Wkᵀq) is less than projecting each cell
   onto the heads (Wk·cell), for keys, values, queries and outputs alike: 8 heads of 7 tokens are 56 columns, where
   the heads together are 128 wide.
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from ..model.sam import Sam
 from ..model.two_way import Attention, TwoWayBlock
 from ..task.prompts import PromptBatch
-from .prompted_cells import prompted_cells
+from .prompted_cells import DrawnImage, drawn_image, prompted_cells
 
 
 class Heads:
@@ -147,12 +148,14 @@ class SharedImage(NamedTuple):
 
 
 def shares_image(sam: Sam, prompts: PromptBatch) -> bool:
-    """Whether prompts share an image: not those that bring masks, nor in a model that draws them into it."""
-    return prompts.masks is None and sam.prompt_encoder.drawn is None
+    """Whether prompts share anything of an image: not those that bring masks, but in a model that draws them."""
+    return prompts.masks is None or sam.prompt_encoder.drawn is not None
 
 
-def shared_image(sam: Sam, features: Tensor) -> SharedImage:
+def shared_image(sam: Sam, features: Tensor) -> SharedImage | DrawnImage:
     """Of one image's features 1×C×h×w, what does not depend on prompts."""
+    if sam.prompt_encoder.drawn is not None:
+        return drawn_image(sam, features)
     h, w = features.shape[-2:]
     nothing = sam.prompt_encoder.no_mask_embed.weight[..., None, None]
     image = sam.mask_decoder.prompted_image(features, nothing.expand(1, -1, h, w))
@@ -165,11 +168,11 @@ def shared_image(sam: Sam, features: Tensor) -> SharedImage:
 
 
 def answer(
-    sam: Sam, features: Tensor | SharedImage, prompts: PromptBatch, grid: tuple[int, int]
+    sam: Sam, image: Tensor | SharedImage | DrawnImage, prompts: PromptBatch, grid: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Answer 1×N prompts on one image: predicted IoU N×4, cells N×K×C, channel weights N×4×(C/8).
 
-    The image is what the prompts share of it or, where they bring masks or are drawn, its features 1×C×h×w.
+    The image is what the prompts share of it or, where they share nothing, its features 1×C×h×w.
     """
     decoder = sam.mask_decoder
     sparse, present = sam.prompt_encoder.embed_tokens(prompts, grid)
@@ -177,14 +180,15 @@ def answer(
     tokens = torch.cat([own, sparse], dim=1)
     if present is not None:
         present = torch.cat([present.new_ones(own.shape[:2]), present], dim=1)
-    shared = features if isinstance(features, SharedImage) else None
-    if isinstance(features, SharedImage):
-        cells = features.cells
-    elif prompts.masks is None:
-        cells = prompted_cells(sam, features, sam.prompt_encoder.draw(prompts, grid))
+    shared = image if isinstance(image, SharedImage) else None
+    if isinstance(image, SharedImage):
+        cells = image.cells
+    elif isinstance(image, DrawnImage):
+        cells = prompted_cells(sam, image, prompts, grid)
     else:
-        cells = _cells(decoder.prompted_image(features, sam.prompt_encoder.embed_dense(prompts, grid)))
-    updated, cells = _two_way(sam, cells, _positions(sam, grid).to(cells.dtype), tokens, present, shared)
+        cells = _cells(decoder.prompted_image(image, sam.prompt_encoder.embed_dense(prompts, grid)))
+    positions = _positions(sam, grid).to(cells.dtype)
+    updated, cells = _two_way(sam, cells, positions, tokens, present, shared, own.shape[1])
     iou, weights = decoder.read_tokens(updated)
     return iou, cells, weights
 
@@ -200,9 +204,18 @@ def _positions(sam: Sam, grid: tuple[int, int]) -> Tensor:
 
 
 def _two_way(
-    sam: Sam, cells: Tensor, positions: Tensor, tokens: Tensor, present: Tensor | None, shared: SharedImage | None
+    sam: Sam,
+    cells: Tensor,
+    positions: Tensor,
+    tokens: Tensor,
+    present: Tensor | None,
+    shared: SharedImage | None,
+    read: int,
 ) -> tuple[Tensor, Tensor]:
-    """The transformer: tokens N×T×C, and cells N×K×C or, where all share them, 1×K×C, to N of both."""
+    """The transformer: tokens N×T×C, and cells N×K×C or, where all share them, 1×K×C, to N of both.
+
+    Of the tokens only the first `read` see the image for the last time, and are returned.
+    """
     transformer = sam.mask_decoder.transformer
     queries = tokens
     placed = cells + positions
@@ -219,4 +232,5 @@ def _two_way(
         cells, shared = layer.add_to_cells(cells, told), None
         placed = cells + positions
     last = Heads(transformer.final_attn_token_to_image)
+    queries, tokens = queries[:, :read], tokens[:, :read]
     return transformer.norm_final_attn(queries + last.ask_cells(queries + tokens, placed, cells)), cells

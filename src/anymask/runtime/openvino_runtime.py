@@ -46,28 +46,12 @@ class OpenVinoRuntime(GraphRuntime):
         self._fused = bf16  # attention as one kernel gains in bfloat16 alone
 
     def _convert(self, graph: Graph, path: Path) -> None:
-        openvino = import_openvino()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tracing, about which a user can do nothing
-            model = openvino.convert_model(graph.export())
-        openvino.save_model(model, path, compress_to_fp16=False)
+        save_openvino(convert_openvino(graph), path)
 
     def _quantise(self, path: Path, result: Path) -> None:
-        openvino = import_openvino()
-        opset13 = openvino.opset13
         model = _core().read_model(path)
-        for node in model.get_ops():
-            if node.get_type_name() != "MatMul":
-                continue
-            weights = node.input_value(1).get_node()
-            if weights.get_type_name() != "Constant" or not node.get_attributes()["transpose_b"]:
-                continue
-            values = weights.data  # a row for each channel that comes out
-            scale = np.maximum(np.abs(values).max(axis=1, keepdims=True), TINY) / 127
-            small = opset13.constant(np.rint(values / scale).astype(np.int8), openvino.Type.i8)
-            product = opset13.multiply(opset13.convert(small, "f32"), opset13.constant(scale.astype(np.float32)))
-            node.input(1).replace_source_output(product.output(0))
-        openvino.save_model(model, result, compress_to_fp16=False)
+        quantise_openvino(model)
+        save_openvino(model, result)
 
     def _compile(self, path: Path, name: str, shapes: Sequence[tuple[int, ...]]) -> Call:
         model = _core().read_model(path)
@@ -80,6 +64,36 @@ class OpenVinoRuntime(GraphRuntime):
             return list(request.infer(inputs, share_inputs=True, share_outputs=True).values())
 
         return call
+
+
+def convert_openvino(graph: Graph) -> Any:
+    """A graph as a model of OpenVINO."""
+    openvino = import_openvino()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing, about which a user can do nothing
+        return openvino.convert_model(graph.export())
+
+
+def save_openvino(model: Any, path: Path, half: bool = False) -> None:
+    """Write a model as an .xml file with a .bin beside it, its weights in float16 with `half`."""
+    import_openvino().save_model(model, path, compress_to_fp16=half)
+
+
+def quantise_openvino(model: Any) -> None:
+    """Bring the weights of a model's linear layers to 8 bits, a scale for each channel that comes out."""
+    openvino = import_openvino()
+    opset13 = openvino.opset13
+    for node in model.get_ops():
+        if node.get_type_name() != "MatMul":
+            continue
+        weights = node.input_value(1).get_node()
+        if weights.get_type_name() != "Constant" or not node.get_attributes()["transpose_b"]:
+            continue
+        values = weights.data  # a row for each channel that comes out
+        scale = np.maximum(np.abs(values).max(axis=1, keepdims=True), TINY) / 127
+        small = opset13.constant(np.rint(values / scale).astype(np.int8), openvino.Type.i8)
+        product = opset13.multiply(opset13.convert(small, "f32"), opset13.constant(scale.astype(np.float32)))
+        node.input(1).replace_source_output(product.output(0))
 
 
 @cache

@@ -1,15 +1,16 @@
 """The cells that many drawn prompts start from on one image: no map is ever wider than what it holds.
 
 A light model draws its prompts and lets convolutions carry them through the image (`DrawnPrompts`, `PromptMixing`).
-Both end in a product that widens a few channels to those of the cells. Here the maps stay narrow, channels last: the
-mixing reads the drawn maps through the product of both matrices, what it reads of the image is computed once for all
-prompts, and the cells are written once, by one product. The numbers are those of the modules, but for rounding.
+Both end in a product that widens a few channels to those of the cells, as does the embedding of an earlier mask. Here
+the maps stay narrow, channels last: the mixing reads the drawn maps through the product of both matrices, what it reads
+of the image is computed once for all prompts, and the cells are written once, by one product. The numbers are those of
+the modules, but for rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,22 +20,57 @@ from ..model.drawn_prompts import DrawnPrompts
 from ..model.layers import LayerNorm2d, Mixer, double
 from ..model.prompt_mixing import PromptMixing
 from ..model.sam import Sam
+from ..task.prompts import PromptBatch
 
 
-def prompted_cells(sam: Sam, features: Tensor, maps: Tensor) -> Tensor:
-    """One image, 1×C×h×w, with the drawn maps N×4×4h×4w of prompts that bring no mask in it: cells N×K×C."""
-    encoder = sam.prompt_encoder
-    *narrow, widen = cast(Iterable[nn.Module], cast(DrawnPrompts, encoder.drawn).embed)
-    drawn = _through(narrow, maps.permute(0, 2, 3, 1))  # N×h×w×c
-    matrix, bias = _matrix(widen)
-    base = features.permute(0, 2, 3, 1) + (encoder.no_mask_embed.weight[0] + bias)  # 1×h×w×C
+class DrawnImage(NamedTuple):
+    """What drawn prompts share of an image, whatever they ask.
+
+    Attributes:
+        cells: the image where no prompt has drawn anything, 1×K×C, but for what mixing adds.
+        reduced: of these cells what the mixing reads, 1×h×w×c; None in a model that does not mix.
+    """
+
+    cells: Tensor
+    reduced: Tensor | None = None
+
+
+def drawn_image(sam: Sam, features: Tensor) -> DrawnImage:
+    """Of one image's features 1×C×h×w, what does not depend on prompts, in a model that draws them."""
+    encoder, mixing = sam.prompt_encoder, sam.mask_decoder.mixing
+    _, bias = _matrix(cast(DrawnPrompts, encoder.drawn).embed[-1])
+    cells = features.permute(0, 2, 3, 1) + (encoder.no_mask_embed.weight[0] + bias)
+    if mixing is None:
+        return DrawnImage(cells.flatten(1, 2))
+    restored = cells + _matrix(mixing.restore)[1]
+    return DrawnImage(restored.flatten(1, 2), F.linear(cells, *_matrix(mixing.reduce)))
+
+
+def prompted_cells(sam: Sam, image: DrawnImage, prompts: PromptBatch, grid: tuple[int, int]) -> Tensor:
+    """One image as 1×N prompts see it that are drawn into it: cells N×K×C."""
+    narrow, matrix = _narrow(sam, prompts, grid)
     mixing = sam.mask_decoder.mixing
-    if mixing is not None:
-        reduce, offset = _matrix(mixing.reduce)
-        restore, more = _matrix(mixing.restore)
-        mixed = _mix(mixing, F.linear(drawn, reduce @ matrix) + F.linear(base, reduce, offset))
-        drawn, matrix, base = torch.cat([drawn, mixed], -1), torch.cat([matrix, restore], 1), base + more
-    return (F.linear(drawn, matrix) + base).flatten(1, 2)
+    if mixing is not None and image.reduced is not None:
+        mixed = _mix(mixing, F.linear(narrow, _matrix(mixing.reduce)[0] @ matrix) + image.reduced)
+        narrow, matrix = torch.cat([narrow, mixed], -1), torch.cat([matrix, _matrix(mixing.restore)[0]], 1)
+    return F.linear(narrow, matrix).flatten(1, 2) + image.cells
+
+
+def _narrow(sam: Sam, prompts: PromptBatch, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """What prompts add to the cells, as a product of maps N×h×w×c and a matrix C×c."""
+    encoder = sam.prompt_encoder
+    *layers, widen = cast(Iterable[nn.Module], cast(DrawnPrompts, encoder.drawn).embed)
+    drawn, matrix = _through(layers, encoder.draw(prompts, grid).permute(0, 2, 3, 1)), _matrix(widen)[0]
+    if prompts.masks is None:
+        return drawn, matrix
+    *layers, widen = cast(Iterable[nn.Module], encoder.mask_downscaling)
+    earlier = _through(layers, prompts.masks[0].permute(0, 2, 3, 1))
+    there = torch.ones_like(earlier[..., :1])
+    if prompts.has_mask is not None:
+        there = there * prompts.has_mask[0, :, None, None, None]
+    wide, bias = _matrix(widen)
+    instead = bias - encoder.no_mask_embed.weight[0]  # which the image's cells have in them
+    return torch.cat([drawn, earlier * there, there], -1), torch.cat([matrix, wide, instead[:, None]], 1)
 
 
 def _mix(mixing: PromptMixing, reduced: Tensor) -> Tensor:

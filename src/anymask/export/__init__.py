@@ -1,0 +1,1 @@
+"""Export: a Sam as files that other programs run, made of the modules that run here."""
