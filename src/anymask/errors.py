@@ -11,7 +11,11 @@ AnymaskError
 ├── DataError         labelled data that breaks its format
 ├── ConfigError       an option or a recipe with an unknown key or a wrong value
 ├── TrainingError     a training run that cannot go on
-└── OutputError       a result that cannot be written where it should go
+├── OutputError       a result that cannot be written where it should go
+└── StoreError        a project's database that does not answer or cannot be written
+    ├── MissingError       what was asked for is not in it
+    ├── StaleError         somebody else changed the image meanwhile
+    └── LockedError        somebody else is working on the image
 """
 
 
@@ -64,3 +68,29 @@ class TrainingError(AnymaskError):
 
 class OutputError(AnymaskError, OSError):
     """A result that cannot be written where it should go."""
+
+
+class StoreError(AnymaskError):
+    """A project's database that does not answer or cannot be written."""
+
+
+class MissingError(StoreError, LookupError):
+    """An image, a mask, a label or a change that a project does not have."""
+
+
+class StaleError(StoreError):
+    """Somebody else changed the image since it was read."""
+
+
+class LockedError(StoreError):
+    """Somebody else is working on the image.
+
+    Attributes:
+        by: who.
+        until: when the lease ends unless it is renewed, ISO 8601.
+    """
+
+    def __init__(self, message: str, by: str, until: str) -> None:
+        super().__init__(message)
+        self.by = by
+        self.until = until

@@ -1,0 +1,1 @@
+"""The store: images, masks and every change to them, in SQLite or PostgreSQL."""
