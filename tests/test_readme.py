@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    anymask ")]
 
 
-LONGER = tuple(f"anymask {verb} " for verb in ("train", "eval", "find", "boxes", "gaze"))
+LONGER = tuple(f"anymask {verb} " for verb in ("train", "eval", "find", "boxes", "gaze", "annotate", "export"))
 """commands that take too long, or files that are not there"""
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 

@@ -8,7 +8,7 @@ import typer
 
 from .. import __version__
 from ..errors import AnymaskError
-from . import boxes, everything, find, gaze, models, score, segment, train, train_text
+from . import annotate, boxes, everything, export, find, gaze, models, score, segment, train, train_text
 from .dataset.app import app as dataset_app
 
 INTERRUPTED = 130
@@ -25,6 +25,8 @@ app.command("everything")(everything.everything)
 app.command("find")(find.find)
 app.command("boxes")(boxes.boxes)
 app.command("gaze")(gaze.gaze)
+app.command("annotate")(annotate.annotate)
+app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("train-text")(train_text.train_text)
 app.add_typer(score.app, name="eval")

@@ -101,7 +101,7 @@ def open_data(
     """
     path = Path(path)
     if format == "auto":
-        format = _recognise(path)
+        format = recognise(path)
     if format not in FORMATS:
         raise DataError(f"format {format!r}: is not known; expected auto or one of {', '.join(FORMATS)}")
     chosen = FORMATS[format]
@@ -118,7 +118,7 @@ def open_data(
     return chosen.open(path, **options)
 
 
-def _recognise(path: Path) -> str:
+def recognise(path: Path) -> str:
     """The format of a file, a folder or a pattern; DataError with all formats where it cannot be told."""
     found = None
     if path.is_dir():

@@ -1,0 +1,1 @@
+"""The routes of the annotator, a file for each kind of thing."""
