@@ -36,7 +36,9 @@ def create_app(services: Services) -> FastAPI:
         yield
         await to_thread.run_sync(services.close)
 
-    app = FastAPI(title="anymask", version=__version__, description=ABOUT, lifespan=lifespan)
+    app = FastAPI(
+        title="anymask", version=__version__, description=ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.state.services = services
     app.add_middleware(Measured, metrics=services.metrics)
     app.add_middleware(Guard, settings=services.settings)

@@ -28,7 +28,6 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; img-src 'self' data: blob:; "
     "style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-DOCS_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -106,7 +105,7 @@ class Guard:
 
     def _with_headers(self, scope: Message, asked: dict[str, str], send: Send) -> Send:
         added = dict(HEADERS)
-        added["content-security-policy"] = DOCS_POLICY if scope["path"].startswith("/docs") else POLICY
+        added["content-security-policy"] = POLICY
         origin = asked.get("origin")
         if origin in self.settings.allowed_origins and origin is not None:
             added |= {

@@ -59,7 +59,7 @@ def segment_upload(
     try:
         given = PromptIn.model_validate_json(prompt)
     except ValidationError as error:
-        raise PromptError(f"prompt: {error.errors()[0]['msg']}; see PromptIn at /docs") from None
+        raise PromptError(f"prompt: {error.errors()[0]['msg']}; see PromptIn in /openapi.json") from None
     return _segmented(work, _uploaded(work, file), given)
 
 

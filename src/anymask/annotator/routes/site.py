@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[1] / "page"
 """what `make web` builds"""
 FOR_EVER = "private, max-age=31536000, immutable"
 NOT_BUILT = """The page of the annotator is not in this copy of anymask: `make web` builds it.
-The server itself runs; /docs tells what it can be asked.
+The server itself runs; /openapi.json tells what it can be asked.
 """
 
 router = APIRouter(tags=["site"])
