@@ -10,7 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
+from ..data_engine.store.labels import all_labels
 from ..data_engine.store.records import Change, Label, Mask, Source, Status
 from ..errors import PromptError
 from ..task.prompts import Prompt
@@ -277,6 +279,11 @@ def _logits(text: str, size: int) -> NDArray[np.float32]:
         if found.size == size * size:
             return found.reshape(size, size).astype(np.float32)
     raise PromptError(f"logits: expected base64 of {size}×{size} float16 numbers, as an answer has them")
+
+
+def labels_out(session: Session) -> list[LabelOut]:
+    """All labels as they go over the wire, those with keys first."""
+    return [LabelOut(**vars(label)) for label in all_labels(session)]
 
 
 def packed_logits(logits: NDArray[np.float32]) -> str:

@@ -76,10 +76,9 @@ def annotate(
     if bool(export) != (out is not None) and not demo:
         raise typer.BadParameter("--export FORMAT goes with --out DIR: give both")
 
-    from ..annotator.settings import MEGABYTE, AnnotatorSettings
+    from ..annotator.settings import MEGABYTE, AnnotatorSettings, is_loopback
 
     place = project or (folder or Path()) / ".anymask"
-    loopback = host in ("localhost", "::1") or host.startswith("127.")
     settings = AnnotatorSettings(
         folder=folder or Path(),
         project=place,
@@ -87,7 +86,7 @@ def annotate(
         text_model=text_model,
         host=host,
         port=port,
-        token=token or ("" if loopback else secrets.token_urlsafe(16)),
+        token=token or ("" if is_loopback(host) else secrets.token_urlsafe(16)),
         person=_who(),
         allowed_origins=tuple(allow_origin),
         allowed_hosts=tuple(allow_host),

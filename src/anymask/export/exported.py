@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelError
-from ..offline import import_onnxruntime, import_openvino
+from ..offline import import_openvino
+from ..runtime.onnx_runtime import open_session
 
 Arrays = dict[str, NDArray[Any]]
 Run = Callable[[Arrays], Arrays]
@@ -37,10 +38,7 @@ class Exported:
 
 
 def _open_onnx(path: Path) -> Run:
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path)
     outputs = [each.name for each in session.get_outputs()]
 
     def run(arrays: Arrays) -> Arrays:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,10 +37,7 @@ class OnnxRuntime(GraphRuntime):
         quantise(path, result, external=True)
 
     def _compile(self, path: Path, name: str, shapes: Sequence[tuple[int, ...]]) -> Call:
-        onnxruntime = import_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = open_session(path)
         names = [each.name for each in session.get_inputs()]
 
         def call(inputs: Arrays) -> Arrays:
@@ -48,6 +45,14 @@ class OnnxRuntime(GraphRuntime):
             return list(session.run(None, dict(zip(names, arrays, strict=True))))
 
         return call
+
+
+def open_session(path: Path) -> Any:
+    """An ONNX file, ready to be run on the CPU."""
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def write_onnx(graph: Graph, path: Path, external: bool = False) -> None:

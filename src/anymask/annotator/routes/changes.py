@@ -19,7 +19,6 @@ router = APIRouter(prefix="/api/images/{image_id}", tags=["changes"])
 @router.post("/lease")
 def lease(work: Work, person: Person, image_id: int) -> LeaseOut:
     """Keep a photo for oneself for a while, or keep it longer."""
-    work.find(image_id)
     with work.store.writing() as session:
         until = take_lease(session, image_id, person)
         return LeaseOut(until=until.isoformat(), version=find_image(session, image_id).version)
@@ -58,9 +57,10 @@ def read_changes(work: Work, _: Person, image_id: int) -> ChangesOut:
 def save_changes(work: Work, person: Person, image_id: int, given: ChangesIn) -> Saved:
     """Save what somebody did, all of it or nothing; what was saved before, by its id, is not done again."""
     changes = [change.checked() for change in given.changes]
-    work.find(image_id)
     try:
         with work.store.writing() as session:
+            work.look_at(find_image(session, image_id, lock=True))
+            session.flush()
             image = apply_changes(session, image_id, person, given.base_version, changes)
             masks = masks_of(session, image)
             saved = Saved(version=image.version, objects=[ObjectIn(**mask.to_dict()) for mask in masks])

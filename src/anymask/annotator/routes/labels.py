@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from ...data_engine.store.labels import all_labels, put_label, remove_label
+from ...data_engine.store.labels import put_label, remove_label
 from ...data_engine.store.records import checked_id
 from ...errors import DataError
 from ..faults import AnswerError
-from ..schemas import LabelIn, LabelOut
+from ..schemas import LabelIn, LabelOut, labels_out
 from .people import Person, Work
 
 router = APIRouter(prefix="/api/labels", tags=["labels"])
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/labels", tags=["labels"])
 def read_labels(work: Work, _: Person) -> list[LabelOut]:
     """All labels, those with keys first."""
     with work.store.reading() as session:
-        return [LabelOut(**vars(label)) for label in all_labels(session)]
+        return labels_out(session)
 
 
 @router.put("/{label_id}")
@@ -28,7 +28,7 @@ def write_label(work: Work, _: Person, label_id: str, given: LabelIn) -> list[La
     with work.store.writing() as session:
         put_label(session, label)
         session.flush()
-        return [LabelOut(**vars(each)) for each in all_labels(session)]
+        return labels_out(session)
 
 
 @router.delete("/{label_id}")
@@ -40,4 +40,4 @@ def delete_label(work: Work, _: Person, label_id: str) -> list[LabelOut]:
         except DataError as error:
             raise AnswerError(409, "in_use", str(error)) from error
         session.flush()
-        return [LabelOut(**vars(each)) for each in all_labels(session)]
+        return labels_out(session)

@@ -10,13 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from ... import __version__
-from ...data_engine.store.labels import all_labels
 from ...data_engine.store.leases import LEASE_SECONDS
 from ...data_engine.store.sessions import DAYS, begin_session, end_session, person_of
 from ...dataset.export.formats import WRITTEN
 from ...dataset.formats import FORMATS
 from ..faults import AnswerError
-from ..schemas import Capabilities, LabelOut, Limits, LoginIn, SessionOut
+from ..schemas import Capabilities, Limits, LoginIn, SessionOut, labels_out
 from ..services import Services
 
 COOKIE = "anymask"
@@ -93,7 +92,7 @@ def _session(work: Services, person: str | None) -> SessionOut:
     labels = []
     if person is not None:
         with work.store.reading() as session:
-            labels = [LabelOut(**vars(label)) for label in all_labels(session)]
+            labels = labels_out(session)
     readable = [name for name in FORMATS if name != "shards"]
     return SessionOut(
         person=person,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 
-from ...data_engine.store.images import list_images, masks_of, note_images
+from ...data_engine.store.images import find_image, list_images, masks_of, note_images
 from ...data_engine.store.leases import holders
 from ...data_engine.store.tables import ImageRow
 from ..pictures import PREVIEW, THUMBNAIL
@@ -33,8 +36,11 @@ def read_images(
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 100,
 ) -> ImagesOut:
     """A page of the photos."""
-    with work.store.writing() as session:
-        total, images = list_images(session, search, status, order, offset, limit)
+    page = partial(list_images, search=search, status=status, order=order, offset=offset, limit=limit)
+    with work.store.reading() as session:
+        is_new = any(image.width is None and image.problem is None for image in page(session)[1])
+    with work.store.writing() if is_new else work.store.reading() as session:
+        total, images = page(session)
         for image in images:
             work.look_at(image)
         locked = holders(session, [image.id for image in images])
@@ -76,12 +82,8 @@ def read_preview(work: Work, _: Person, image_id: int, request: Request) -> Resp
 def read_tile(work: Work, _: Person, image_id: int, level: int, x: int, y: int, request: Request) -> Response:
     """A JPEG of 512×512 pixels of the photo at 1/2^level of its size."""
     image = work.find(image_id)
-    stamp = work.stamp(image)
-    tag = f'"{stamp}-{level}-{x}-{y}"'
-    if request.headers.get("if-none-match") == tag:
-        return _unchanged(tag)
-    content = work.pictures.tile(work.folder.path(image.name), stamp, level, x, y)
-    return Response(content, media_type="image/jpeg", headers=_kept(tag))
+    stamp, path = work.stamp(image), work.folder.path(image.name)
+    return _unless_known(request, f"{stamp}-{level}-{x}-{y}", lambda: work.pictures.tile(path, stamp, level, x, y))
 
 
 @router.get("/images/{image_id}/embedding", response_class=Response)
@@ -90,11 +92,8 @@ def read_embedding(work: Work, _: Person, image_id: int, request: Request) -> Re
     photo = work.photo(work.find(image_id))
     sam = work.segmenter.sam
     headers = {"X-Anymask-Model": sam.config.name, "X-Anymask-Weights": sam.weights_hash}
-    tag = f'"{photo.stamp}-{sam.weights_hash}"'
-    if request.headers.get("if-none-match") == tag:
-        return _unchanged(tag, headers)
-    content = work.segmenter.packed(photo)
-    return Response(content, media_type="application/octet-stream", headers=_kept(tag) | headers)
+    content = partial(work.segmenter.packed, photo)
+    return _unless_known(request, f"{photo.stamp}-{sam.weights_hash}", content, "application/octet-stream", headers)
 
 
 @router.get("/decoder")
@@ -126,8 +125,6 @@ def image_out(image: ImageRow, locked: dict[int, str]) -> ImageOut:
 
 def with_objects(work: Services, image_id: int) -> ImageWithObjects:
     """A photo and its masks, as one transaction sees them."""
-    from ...data_engine.store.images import find_image
-
     with work.store.reading() as session:
         image = find_image(session, image_id)
         objects = [ObjectIn(**mask.to_dict()) for mask in masks_of(session, image)]
@@ -136,17 +133,19 @@ def with_objects(work: Services, image_id: int) -> ImageWithObjects:
 
 def _fitted(work: Services, image_id: int, request: Request, longest: int) -> Response:
     image = work.find(image_id)
-    stamp = work.stamp(image)
-    tag = f'"{stamp}-{longest}"'
-    if request.headers.get("if-none-match") == tag:
-        return _unchanged(tag)
-    content = work.pictures.fitted(work.folder.path(image.name), stamp, longest)
-    return Response(content, media_type="image/jpeg", headers=_kept(tag))
+    stamp, path = work.stamp(image), work.folder.path(image.name)
+    return _unless_known(request, f"{stamp}-{longest}", lambda: work.pictures.fitted(path, stamp, longest))
 
 
-def _kept(tag: str) -> dict[str, str]:
-    return {"ETag": tag, "Cache-Control": PRIVATE}
-
-
-def _unchanged(tag: str, more: dict[str, str] | None = None) -> Response:
-    return Response(status_code=304, headers=_kept(tag) | (more or {}))
+def _unless_known(
+    request: Request,
+    tag: str,
+    make: Callable[[], bytes],
+    kind: str = "image/jpeg",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
+    """What is made, unless the browser has it already, by its tag."""
+    headers = {"ETag": f'"{tag}"', "Cache-Control": PRIVATE, **more}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(make(), media_type=kind, headers=headers)
